@@ -1,0 +1,50 @@
+// The HTTP transport that every API client is given: a small table of functions, so that tests hand in their own.
+#pragma once
+
+#include "base/buf.h"
+#include "base/cancel.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    const char *method;
+    const char *url;            // absolute, path parts already escaped
+    const char *const *headers; // "Name: value", NULL-terminated; may be NULL
+    const char *body;           // may be NULL
+    size_t body_len;
+    int64_t deadline_us;  // clock_monotonic_us by which the whole call has ended, connecting included; 0: none
+    const Cancel *cancel; // may be NULL
+    size_t max_response;  // bytes of body kept; more is STOOP_ERROR_TOO_LARGE (0: 16 MiB). Not for `on_data`.
+    bool long_lived;      // a stream or a watch: takes no place among the fast connections
+    // When set, a 2xx body goes here piece by piece, in bounded memory, and is not kept. Returning false ends the call
+    // with the error that it set. Called on the transport's thread or the caller's; must not block for long on anything
+    // but the sink. A body of another status is kept as usual, so that errors can be read.
+    bool (*on_data)(const char *data, size_t len, void *user, GError **error);
+    void *user;
+} HttpRequest;
+
+typedef struct {
+    int status;             // 100 to 599
+    Buf body;               // up to max_response
+    int64_t retry_after_us; // from Retry-After (seconds or a date), -1 when absent
+    char content_type[128]; // "" when absent
+} HttpResponse;
+
+void http_response_clear(HttpResponse *response);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpResponse, http_response_clear)
+
+typedef struct HttpTransport HttpTransport;
+struct HttpTransport {
+    // Performs one call, blocking the caller; safe from many threads. True when a whole answer came, whatever its
+    // status; then `response` (zeroed by the caller) is filled. False and an error otherwise: UNAVAILABLE when the
+    // request cannot have been acted on (no connection, refused stream) or the connection broke, TIMEOUT, CANCELLED,
+    // TOO_LARGE, INVALID (bad URL, TLS that does not verify: the text names certificate and host), or on_data's own.
+    bool (*perform)(HttpTransport *transport, const HttpRequest *request, HttpResponse *response, GError **error);
+};
+
+static inline bool http_perform(HttpTransport *transport, const HttpRequest *request, HttpResponse *response,
+                                GError **error) {
+    return transport->perform(transport, request, response, error);
+}

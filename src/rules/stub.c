@@ -1,0 +1,1 @@
+typedef int stoop_rules_stub;

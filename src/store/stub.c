@@ -1,0 +1,1 @@
+typedef int stoop_store_stub;
