@@ -94,4 +94,6 @@ void event_each_variable(const Event *event, void (*each)(const char *name, cons
 typedef struct {
     uint64_t high, low;
 } EventKey;
-EventKey event_dedup_key(const Event *event, const char *const *volatile_fields);
+// `secret` is random and the process's own: without it, nobody can craft an event that another one's key suppresses.
+// Fields that are null count as absent. Does not allocate. Thread-safe.
+EventKey event_dedup_key(const Event *event, const char *const *volatile_fields, const uint8_t secret[16]);
