@@ -1,0 +1,3 @@
+module stoopbench
+
+go 1.24
