@@ -61,8 +61,11 @@ struct Event {
 
 // Parses one body. Fails with STOOP_ERROR_INVALID and a text that says what is wrong and where ("byte 17: …",
 // "output_fields: must be an object"). Strict JSON in UTF-8; nesting deeper than 64 and duplicate top-level keys or
-// field names are refused. `traceparent` is the W3C header or NULL. `random16` gives the trace id's bytes where there
-// is no valid header. The caller owns one reference.
+// field names are refused. Names (rule, source, hostname, pod, namespace, container, target, address, ...) that hold a
+// NUL (\u0000) are refused too: cut there, they would be another's; in `output` and tags it becomes U+FFFD. Known keys,
+// and the fields behind the names above, must have the right type; null is absent, and so are "" and "<NA>" in those
+// fields. Numbers beyond 64 bits keep their digits (yyjson raw values). `traceparent` is the W3C header or NULL.
+// `random16` gives the trace id's bytes where there is no valid header. The caller owns one reference.
 Event *event_parse(const char *body, size_t len, const char *traceparent, const uint8_t random16[16], GError **error);
 
 Event *event_ref(const Event *event); // thread-safe
@@ -77,14 +80,16 @@ yyjson_val *event_field(const Event *event, const char *name);
 
 // The text of a field as Talon's rules compare and print it: strings as they are, integers with every digit, floats as
 // Go's %v prints them, booleans true/false, lists as Go prints a slice ("[a b]"). Returns `scratch` or a string of the
-// event's; NULL when the field is absent or null. No allocation: a text longer than the scratch is cut.
+// event's; NULL when the field is absent or null. No allocation: a text longer than the scratch is cut, at a character.
+// A string may hold NULs: use `len`. Objects print as Go prints a map, null inside a list as "<nil>".
 const char *event_field_text(const Event *event, const char *name, char *scratch, size_t scratch_size, size_t *len);
 // The same for a value.
 const char *event_value_text(yyjson_val *value, char *scratch, size_t scratch_size, size_t *len);
 
-// Variables for commands and scripts: PRIORITY, HOSTNAME, RULE, SOURCE, TAGS, and each field in upper case, '.' and '['
-// as
-// '_', ']' dropped. Calls `each` per variable; values are NUL-free valid UTF-8.
+// Variables for commands and scripts: PRIORITY, HOSTNAME, RULE, SOURCE, TAGS (joined by commas), and each field that is
+// not null in upper case: ']' is dropped, every other character that is no letter or digit becomes '_', and a name that
+// would begin with a digit gets a '_' in front. A field that would take one of the five names is left out. Calls `each`
+// per variable; values are NUL-free valid UTF-8, at most 64 KiB, and valid during the call only.
 void event_each_variable(const Event *event, void (*each)(const char *name, const char *value, void *user), void *user);
 
 // The key of the deduplication window: a 128-bit hash of rule, source, hostname and output_fields without the volatile
