@@ -12,12 +12,13 @@ typedef struct {
     char *description;
     const PluginInfo *actionner;
     void *params;      // of actionner->params; unchangeable
-    char *params_json; // as the context falco-talon.action.parameters has it
+    char *params_json; // as configured after merging, secrets hidden: the context falco-talon.action.parameters
     bool continue_;    // its own, else the actionner's default
     bool ignore_errors;
     const PluginInfo **contexts; // NULL-terminated
     const PluginInfo *output;    // NULL when none
     void *output_params;
+    char *output_params_json; // as params_json; NULL when there is no output
 } RuleAction;
 
 typedef struct {
