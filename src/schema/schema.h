@@ -75,6 +75,10 @@ typedef struct {
 // ("kubernetes:label"). Returns NULL when there was any error. Free with param_free.
 void *param_decode(const ParamTable *table, const YamlNode *map, const YamlNode *where, const char *what,
                    DiagList *diags);
+// The same with a second layer: `over` (NULL: none) is a map whose keys are row names with their dots ("store.path");
+// what it gives takes the place of the value in `map`, which is then not looked at.
+void *param_decode_over(const ParamTable *table, const YamlNode *map, const YamlNode *over, const YamlNode *where,
+                        const char *what, DiagList *diags);
 void param_free(const ParamTable *table, void *params);
 
 // The row's value in `params` as a user would write it in YAML (flow style for lists and maps); secrets as "********".
@@ -83,3 +87,8 @@ char *param_value_text(const ParamRow *row, const void *params);
 
 // A JSON Schema object (draft 2020-12) for the table, as JSON text. Caller frees.
 char *param_json_schema(const ParamTable *table);
+
+// Checks the table itself, for tests of tables: names unique and well formed, offsets inside the struct and not shared,
+// defaults that decode and hold their own range, choices and check, summaries that are sentences. NULL when good, else
+// what is wrong (g_free).
+char *param_table_problem(const ParamTable *table);

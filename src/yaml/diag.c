@@ -115,3 +115,21 @@ const char *diag_nearest(const char *word, const char *const *candidates) {
     }
     return nearest;
 }
+
+char *diag_quote(const char *text) {
+    enum { MAX_CHARACTERS = 60 };
+    g_autofree char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, 4 * MAX_CHARACTERS + 4));
+    GString *quoted = g_string_new("\"");
+    const char *at = valid;
+    for (int i = 0; *at && i < MAX_CHARACTERS; i++, at = g_utf8_next_char(at)) {
+        gunichar c = g_utf8_get_char(at);
+        if (c == '\n')
+            g_string_append(quoted, "\\n");
+        else if (g_unichar_iscntrl(c) || c == 0x2028 || c == 0x2029)
+            g_string_append_printf(quoted, "\\x%02X", c);
+        else
+            g_string_append_unichar(quoted, c);
+    }
+    g_string_append(quoted, *at ? "...\"" : "\"");
+    return g_string_free(quoted, FALSE);
+}

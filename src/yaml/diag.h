@@ -32,3 +32,7 @@ char *diag_list_text(const DiagList *list);
 
 // The nearest of `candidates` (NULL-terminated) to `word` by edit distance, or NULL if none is near enough to help.
 const char *diag_nearest(const char *word, const char *const *candidates);
+
+// `text` in double quotes, fit for a message: cut after 60 characters, control characters and line ends escaped. Caller
+// frees.
+char *diag_quote(const char *text);
