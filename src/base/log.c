@@ -1,0 +1,195 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/log_format.h"
+#include "base/thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_QUEUE (1024 * 1024)
+#define PIECE 4096 // a pipe that polls as writable takes this much without blocking (PIPE_BUF)
+#define LAST_WORDS_US (2 * 1000000)
+
+struct Log {
+    int fd;
+    LogFormat format;
+    LogLevel least;
+    const Clock *clock;
+    bool is_file; // takes everything at once
+
+    Mutex lock;
+    Cond wake;
+    Buf waiting;    // whole lines, apart from the first, which may be the rest of one
+    size_t in_hand; // bytes that the writer took from there and has not written yet
+    bool has_writer, stopping;
+    int64_t stop_at_us;
+    pthread_t writer;
+    guint64 unreported; // dropped since the last line that told of it
+    atomic_uint_fast64_t dropped;
+};
+
+Log *log_new(int fd, LogFormat format, LogLevel least, const Clock *clock) {
+    Log *log = g_new0(Log, 1);
+    log->fd = fd;
+    log->format = format;
+    log->least = least;
+    log->clock = clock;
+    struct stat status;
+    log->is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    mutex_init(&log->lock);
+    cond_init(&log->wake);
+    log->waiting = (Buf)BUF_INIT(MAX_QUEUE);
+    return log;
+}
+
+static bool can_take(Log *log, int timeout_ms) {
+    struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+    return poll(&poll_fd, 1, timeout_ms) > 0;
+}
+
+// How many bytes went out; -1 when the descriptor is beyond help (the reader is gone, the disk is full).
+static ssize_t write_some(Log *log, const char *bytes, size_t len) {
+    ssize_t n;
+    do
+        n = write(log->fd, bytes, len);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    return n;
+}
+
+static void count_dropped(Log *log) {
+    log->unreported++;
+    atomic_fetch_add(&log->dropped, 1);
+}
+
+// Writes what it was handed, piece by piece, until all is out, nothing can get out, or it is time to stop.
+static void write_batch(Log *log, const Buf *batch) {
+    for (size_t at = 0; at < batch->len;) {
+        ssize_t n = can_take(log, 50) ? write_some(log, batch->data + at, MIN(batch->len - at, PIECE)) : 0;
+        mutex_lock(&log->lock);
+        if (n < 0)
+            count_dropped(log);
+        else
+            at += (size_t)n;
+        log->in_hand = n < 0 ? 0 : batch->len - at;
+        bool late = log->stopping && clock_monotonic_us(clock_system()) >= log->stop_at_us;
+        mutex_unlock(&log->lock);
+        if (n < 0 || late)
+            return;
+    }
+}
+
+static void *run_writer(void *argument) {
+    Log *log = argument;
+    for (;;) {
+        mutex_lock(&log->lock);
+        while (log->waiting.len == 0 && !log->stopping)
+            cond_wait(&log->wake, &log->lock);
+        bool late = log->stopping && clock_monotonic_us(clock_system()) >= log->stop_at_us;
+        g_auto(Buf) batch = log->waiting;
+        log->waiting = (Buf)BUF_INIT(MAX_QUEUE);
+        log->in_hand = batch.len;
+        mutex_unlock(&log->lock);
+        if (batch.len == 0 || late)
+            return NULL;
+        write_batch(log, &batch);
+    }
+}
+
+static void queue(Log *log, const char *bytes, size_t len) {
+    if (!log->has_writer && !thread_start(&log->writer, "log", 64, run_writer, log, NULL)) {
+        count_dropped(log);
+        return;
+    }
+    log->has_writer = true;
+    if (len > MAX_QUEUE - log->waiting.len - log->in_hand || !buf_append(&log->waiting, bytes, len)) {
+        count_dropped(log);
+        return;
+    }
+    cond_signal(&log->wake);
+}
+
+static void put_line(Log *log, const char *bytes, size_t len) {
+    bool now = log->waiting.len + log->in_hand == 0 && (log->is_file || (len <= PIECE && can_take(log, 0)));
+    ssize_t n = now ? write_some(log, bytes, len) : 0;
+    if (n < 0)
+        count_dropped(log);
+    else if ((size_t)n < len)
+        queue(log, bytes + n, len - (size_t)n);
+}
+
+// Tells of dropped lines as soon as there is room again for that line and the one that is to be written.
+static void report_dropped(Log *log, size_t next_len) {
+    if (log->unreported == 0)
+        return;
+    char text[64];
+    g_snprintf(text, sizeof text, "%" G_GUINT64_FORMAT " log lines were dropped", log->unreported);
+    g_auto(LogText) line;
+    log_format_line(&line, log->format, clock_realtime_ns(log->clock), LOG_WARNING, "log",
+                    (LogField[]){{"error", text}, {NULL, NULL}});
+    if (line.len + next_len > MAX_QUEUE - log->waiting.len - log->in_hand)
+        return;
+    guint64 before = log->unreported;
+    put_line(log, line.data, line.len);
+    // When it could not get out itself, it is told of again, and not counted as one of the lines.
+    log->unreported = log->unreported > before ? before : 0;
+}
+
+void log_line(Log *log, LogLevel level, const char *message, const LogField *fields) {
+    if (!log_enabled(log, level))
+        return;
+    g_auto(LogText) line;
+    log_format_line(&line, log->format, clock_realtime_ns(log->clock), level, message, fields);
+    mutex_lock(&log->lock);
+    if (line.failed) {
+        count_dropped(log);
+    } else {
+        report_dropped(log, line.len);
+        put_line(log, line.data, line.len);
+    }
+    mutex_unlock(&log->lock);
+}
+
+void log_text(Log *log, LogLevel level, const char *message, const char *format, ...) {
+    if (!log_enabled(log, level))
+        return;
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    const char *key = level >= LOG_WARNING ? "error" : "result";
+    log_line(log, level, message, (LogField[]){{key, text}, {NULL, NULL}});
+}
+
+bool log_enabled(const Log *log, LogLevel level) {
+    return log && level >= log->least;
+}
+
+guint64 log_dropped(Log *log) {
+    return atomic_load(&log->dropped);
+}
+
+void log_free(Log *log) {
+    if (!log)
+        return;
+    mutex_lock(&log->lock);
+    log->stopping = true;
+    log->stop_at_us = clock_monotonic_us(clock_system()) + LAST_WORDS_US;
+    cond_signal(&log->wake);
+    bool has_writer = log->has_writer;
+    mutex_unlock(&log->lock);
+    if (has_writer)
+        pthread_join(log->writer, NULL);
+    cond_destroy(&log->wake);
+    mutex_destroy(&log->lock);
+    buf_clear(&log->waiting);
+    g_free(log);
+}
