@@ -1,1 +1,0 @@
-typedef int stoop_ingest_stub;
