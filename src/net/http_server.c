@@ -136,8 +136,7 @@ static void release_response(const HttpServer *server, struct MHD_Response *resp
 }
 
 // The request's end: sent whole, or broken off.
-static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
-                         enum MHD_RequestTerminationCode code) {
+static void on_completed(void *user, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code) {
     Worker *worker = user;
     Connection *connection = *context;
     if (!connection)
@@ -162,28 +161,40 @@ typedef struct {
     const char *content_length, *transfer_encoding;
     unsigned content_lengths, transfer_encodings;
     bool expects;
+    bool malformed;
 } Framing;
+
+// libmicrohttpd takes the blank of `Content-Length : 5` for a part of the name, another reader would not: RFC 9112
+// section 5.1 wants such a request refused.
+static bool same_name(Framing *framing, const char *name, const char *wanted) {
+    size_t len = strlen(wanted);
+    if (g_ascii_strncasecmp(name, wanted, len) != 0)
+        return false;
+    if (g_ascii_isspace(name[len]))
+        framing->malformed = true;
+    return name[len] == '\0';
+}
 
 static enum MHD_Result note_framing(void *user, enum MHD_ValueKind kind, const char *name, const char *value) {
     Framing *framing = user;
     switch (name[0]) {
     case 'C':
     case 'c':
-        if (g_ascii_strcasecmp(name, "Content-Length") == 0) {
+        if (same_name(framing, name, "Content-Length")) {
             framing->content_length = value;
             framing->content_lengths++;
         }
         break;
     case 'T':
     case 't':
-        if (g_ascii_strcasecmp(name, "Transfer-Encoding") == 0) {
+        if (same_name(framing, name, "Transfer-Encoding")) {
             framing->transfer_encoding = value;
             framing->transfer_encodings++;
         }
         break;
     case 'E':
     case 'e':
-        if (g_ascii_strcasecmp(name, "Expect") == 0)
+        if (same_name(framing, name, "Expect"))
             framing->expects = true;
         break;
     default:
@@ -204,10 +215,12 @@ static bool parse_length(const char *text, uint64_t *length) {
 
 // 0: the request may go on, else the status to refuse it with (RFC 9112 sections 6.1 and 6.3). `length` is 0 when
 // unknown.
-static unsigned check_framing(const Framing *framing, size_t max_body, uint64_t *length) {
+static unsigned check_framing(const Framing *framing, const char *version, size_t max_body, uint64_t *length) {
     *length = 0;
+    if (framing->malformed)
+        return 400;
     if (framing->transfer_encodings > 0) {
-        if (framing->content_lengths > 0 || framing->transfer_encodings > 1)
+        if (framing->content_lengths > 0 || framing->transfer_encodings > 1 || strcmp(version, "HTTP/1.0") == 0)
             return 400;
         return g_ascii_strcasecmp(framing->transfer_encoding, "chunked") == 0 ? 0 : 501;
     }
@@ -262,7 +275,8 @@ static enum MHD_Result refuse_and_close(Connection *connection, unsigned status)
     return result;
 }
 
-static enum MHD_Result headers_complete(Connection *connection, const char *url, const char *method) {
+static enum MHD_Result headers_complete(Connection *connection, const char *url, const char *method,
+                                        const char *version) {
     HttpServerRequest *request = &connection->request;
     Worker *worker = request->worker;
     request->method = method;
@@ -271,7 +285,7 @@ static enum MHD_Result headers_complete(Connection *connection, const char *url,
     Framing framing = {0};
     MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, note_framing, &framing);
     uint64_t length = 0;
-    unsigned refusal = check_framing(&framing, worker->server->options.max_body, &length);
+    unsigned refusal = check_framing(&framing, version, worker->server->options.max_body, &length);
     if (refusal != 0)
         return framing.expects ? refuse_and_close(connection, refusal) : refuse_and_linger(connection, refusal);
     request->expected = (size_t)length;
@@ -362,7 +376,7 @@ static enum MHD_Result on_access(void *user, struct MHD_Connection *mhd, const c
     size_t piece = *len;
     switch (state) {
     case CONN_HEADERS:
-        return headers_complete(connection, url, method);
+        return headers_complete(connection, url, method, version);
     case CONN_BODY:
         *len = 0;
         return piece > 0 ? body_piece(connection, data, piece) : request_complete(connection);
@@ -498,8 +512,8 @@ static unsigned allowed_connections(unsigned wanted) {
 }
 
 static bool start_daemon(Worker *worker, unsigned connections, GError **error) {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
-                     MHD_USE_SUPPRESS_DATE_NO_CLOCK;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
     // The daemon's thread inherits the mask: signals are the main thread's.
     sigset_t all, before;
     sigfillset(&all);

@@ -40,14 +40,14 @@ struct Conn {
 };
 
 struct ConnTable {
-    Mutex mutex;          // guards everything here and in the connections
-    ConnList fresh;       // idle, never had a request
-    ConnList kept;        // idle between requests
-    ConnList busy;        // all others, oldest request first
-    Conn *probe;          // where the next look at idle connections goes on
-    unsigned count;       // connections, those being cut included
-    unsigned crowded;     // above so many, each new connection costs an old idle one
-    uint64_t rejected;    // requests refused or cut off by the server itself
+    Mutex mutex;       // guards everything here and in the connections
+    ConnList fresh;    // idle, never had a request
+    ConnList kept;     // idle between requests
+    ConnList busy;     // all others, oldest request first
+    Conn *probe;       // where the next look at idle connections goes on
+    unsigned count;    // connections, those being cut included
+    unsigned crowded;  // above so many, each new connection costs an old idle one
+    uint64_t rejected; // requests refused or cut off by the server itself
 };
 
 typedef struct {
