@@ -1,0 +1,177 @@
+// kubernetes:log: the end of the pod's log, into an output or the log line.
+#include "actionners/containers.h"
+#include "actionners/log_text.h"
+#include "actionners/params.h"
+#include "actionners/target.h"
+#include "base/error.h"
+
+#include <string.h>
+
+typedef struct {
+    int64_t tail_lines;
+} LogParams;
+
+static const ParamRow log_rows[] = {
+    PARAM_ROW_INT(LogParams, tail_lines, .default_value = "20", PARAM_RANGE(1, 10000000), .unit = "lines",
+                  .old_names = TEXTS("tailLines"), .summary = "How many lines from the end of the log."),
+    PARAM_ROW_END,
+};
+
+enum { LONGEST_TEXT = 64 * 1024 };
+
+// Where the bytes go: the output where the rule has one, else the text for the log line.
+typedef struct {
+    ArtifactSink *sink;
+    LogText text;
+    bool began; // bytes of this container came
+    bool ended_line;
+} LogTarget;
+
+static bool take(LogTarget *target, const char *data, size_t len, GError **error) {
+    if (len == 0)
+        return true;
+    target->ended_line = data[len - 1] == '\n';
+    if (target->sink)
+        return target->sink->write(target->sink, data, len, error);
+    log_text_add(&target->text, data, len);
+    return true;
+}
+
+static bool on_data(const char *data, size_t len, void *user, GError **error) {
+    LogTarget *target = user;
+    target->began = true;
+    return take(target, data, len, error);
+}
+
+static bool stream_container(const ActionContext *context, const char *container, LogTarget *target, GError **error) {
+    const LogParams *params = context->params;
+    const Event *event = context->event;
+    KubePath path = KUBE_POD(event->pod_namespace, event->pod);
+    path.subresource = "log";
+    g_autofree char *escaped = g_uri_escape_string(container, NULL, FALSE);
+    g_autofree char *query = g_strdup_printf("container=%s&tailLines=%" G_GINT64_FORMAT, escaped, params->tail_lines);
+    KubeCall call = action_call(context);
+    target->began = false;
+    if (kube_stream(context->clients->kube, &path, query, &call, on_data, target, error))
+        return true;
+    target_explain(context, error);
+    g_prefix_error(error, "the log of the container '%s': ", container);
+    return false;
+}
+
+static bool header(LogTarget *target, const char *container, bool first, GError **error) {
+    g_autofree char *line =
+        g_strdup_printf("%s==> container %s <==\n", first ? "" : (target->ended_line ? "\n" : "\n\n"), container);
+    return take(target, line, strlen(line), error);
+}
+
+// All containers, one after another. One whose log cannot be had is named in its place; that no log could be had at
+// all, or that the output refuses, is an error.
+static bool stream_all(const ActionContext *context, GPtrArray *containers, LogTarget *target, unsigned *failures,
+                       GError **error) {
+    for (guint i = 0; i < containers->len; i++) {
+        const char *container = g_ptr_array_index(containers, i);
+        if (!header(target, container, i == 0, error))
+            return false;
+        g_autoptr(GError) failed = NULL;
+        if (stream_container(context, container, target, &failed))
+            continue;
+        // A refusal of the API server comes before the first byte, and is about this container only; all else ends it.
+        bool refused = stoop_error_is(failed, STOOP_ERROR_INVALID) || stoop_error_is(failed, STOOP_ERROR_NOT_FOUND);
+        if (target->began || !refused || ++*failures == containers->len) {
+            g_propagate_error(error, g_steal_pointer(&failed));
+            return false;
+        }
+        g_autofree char *note = g_strdup_printf("[%s]\n", failed->message);
+        if (!take(target, note, strlen(note), error))
+            return false;
+    }
+    return true;
+}
+
+static bool stream_pod(const ActionContext *context, yyjson_val *pod, LogTarget *target, ActionResult *result,
+                       GError **error) {
+    const char *named = container_of_event(context->event, pod);
+    g_autoptr(GPtrArray) containers = named ? NULL : containers_started(pod);
+    g_autofree char *name = target_name(context);
+    if (containers && containers->len == 0) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "no container of %s has started: there is no log", name);
+        return false;
+    }
+    if (target->sink) {
+        g_autofree char *artifact = g_strconcat(context->event->pod, ".log", NULL);
+        if (!target->sink->begin(target->sink, artifact, error))
+            return false;
+    }
+    if (containers && containers->len == 1)
+        named = g_ptr_array_index(containers, 0);
+    unsigned failures = 0;
+    if (named ? !stream_container(context, named, target, error)
+              : !stream_all(context, containers, target, &failures, error))
+        return false;
+    if (named) {
+        action_result_add_object(result, "container", named);
+        action_result_set(result, ACTION_SUCCESS, "the log of %s, container '%s', was read", name, named);
+    } else if (failures > 0) {
+        action_result_set(result, ACTION_SUCCESS, "the log of %s was read, but for %u of its %u containers", name,
+                          failures, containers->len);
+    } else {
+        action_result_set(result, ACTION_SUCCESS, "the log of %s, %u containers, was read", name, containers->len);
+    }
+    return true;
+}
+
+static bool log_run(const ActionContext *context, ActionResult *result, GError **error) {
+    if (!target_pod(context, result, error))
+        return false;
+    g_auto(KubeObject) pod = {0};
+    if (!target_read_pod(context, result, &pod, error))
+        return false;
+    if (!pod.root) // another pod now
+        return true;
+    LogTarget target = {.sink = context->sink, .text = LOG_TEXT_INIT(LONGEST_TEXT)};
+    bool ok = stream_pod(context, pod.root, &target, result, error);
+    if (ok && !context->sink)
+        result->log = log_text_take(&target.text);
+    log_text_clear(&target.text);
+    return ok;
+}
+
+static const char *const log_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};
+
+static const PluginPermission log_permissions[] = {
+    {"", "pods", "get", NULL},
+    {"", "pods/log", "get", NULL},
+    {.resource = NULL},
+};
+
+const Actionner actionner_kubernetes_log = {
+    .info = {.name = "kubernetes:log",
+             .summary = "Gets the end of the pod's log.",
+             .description =
+                 "The container is the one that the event names (`container.id`, `container.name`); where it names "
+                 "none of the pod's, the logs of all containers that have started follow each other, each after a "
+                 "line with its name.\n"
+                 "\n"
+                 "With an output the log is streamed there as `<pod>.log`, whatever its size, byte by byte as it is, "
+                 "up to the limits of size and time. Without an output the last 64 KiB stand in the field `output` of "
+                 "the log line, without terminal codes. With `k8s.pod.uid` in the event, the log of a namesake is not "
+                 "taken for the pod's: the result is `stale`.",
+             .params = {.size = sizeof(LogParams), .rows = log_rows},
+             .example = "- action: Get logs of the pod\n"
+                        "  actionner: kubernetes:log\n"
+                        "  parameters:\n"
+                        "    tail_lines: 200\n"
+                        "  output:\n"
+                        "    target: local:file\n"
+                        "    parameters:\n"
+                        "      destination: /var/lib/stoop/artifacts\n",
+             .permissions = log_permissions,
+             .default_continue = true,
+             .output = MAY_HAVE_OUTPUT,
+             .required_fields = log_required,
+             .source = "syscalls",
+             .long_running = true,
+             .deadline_ms = 60000},
+    .run = log_run,
+};

@@ -1,0 +1,115 @@
+#include "actionners/target.h"
+
+#include "actionners/names.h"
+#include "base/error.h"
+
+#include <string.h>
+
+KubeCall action_call(const ActionContext *context) {
+    return (KubeCall){.deadline_us = context->deadline_us, .cancel = context->cancel};
+}
+
+char *target_name(const ActionContext *context) {
+    return g_strdup_printf("the pod '%s' in the namespace '%s'", context->event->pod, context->event->pod_namespace);
+}
+
+// An audit event's ka.target.name is a pod only where the resource says so; a Deployment and a pod may share a name.
+static bool is_about_a_pod(const Event *event) {
+    if (!event->target_resource || !event->target_name || strcmp(event->target_resource, "pods") == 0)
+        return true;
+    return event_field(event, "k8s.pod.name") || event_field(event, "ka.target.pod.name");
+}
+
+bool target_pod(const ActionContext *context, ActionResult *result, GError **error) {
+    const Event *event = context->event;
+    if (!context->clients || !context->clients->kube) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE, "there is no Kubernetes cluster to act on");
+        return false;
+    }
+    if (!event->pod || !event->pod_namespace) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the event names no %s: it has neither %s",
+                    event->pod ? "namespace" : "pod",
+                    event->pod ? "k8s.ns.name nor ka.target.namespace"
+                               : "k8s.pod.name nor ka.target.pod.name nor ka.target.name");
+        return false;
+    }
+    if (!is_about_a_pod(event)) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the event is about %s '%s', which is no pod",
+                    event->target_resource, event->target_name);
+        return false;
+    }
+    if (!is_dns_name(event->pod) || !is_dns_name(event->pod_namespace)) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' in '%s' cannot be the name of a pod and namespace",
+                    event->pod, event->pod_namespace);
+        return false;
+    }
+    action_result_add_object(result, "pod", event->pod);
+    action_result_add_object(result, "namespace", event->pod_namespace);
+    return true;
+}
+
+void target_stale(const ActionContext *context, ActionResult *result) {
+    g_autofree char *name = target_name(context);
+    action_result_set(result, ACTION_STALE, "%s is another one now: the one of the event (UID %s) is gone", name,
+                      context->event->pod_uid ? context->event->pod_uid : "that was read before");
+}
+
+void target_explain(const ActionContext *context, GError **error) {
+    if (!error || !stoop_error_is(*error, STOOP_ERROR_NOT_FOUND))
+        return;
+    g_autofree char *name = target_name(context);
+    g_autofree char *was = g_strdup((*error)->message);
+    g_clear_error(error);
+    g_set_error(error, STOOP_ERROR, STOOP_ERROR_NOT_FOUND, "%s is gone: %s", name, was);
+}
+
+bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObject *pod, GError **error) {
+    const Event *event = context->event;
+    KubeCall call = action_call(context);
+    g_auto(KubeObject) read = {0};
+    if (!kube_get(context->clients->kube, &KUBE_POD(event->pod_namespace, event->pod), &call, &read, error)) {
+        target_explain(context, error);
+        return false;
+    }
+    const char *uid = kube_object_text(read.root, "metadata", "uid", NULL);
+    if (!uid) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the API server's answer about the pod '%s' has no UID",
+                    event->pod);
+        return false;
+    }
+    if (event->pod_uid && strcmp(event->pod_uid, uid) != 0) {
+        target_stale(context, result);
+        return true;
+    }
+    *pod = read;
+    memset(&read, 0, sizeof read);
+    return true;
+}
+
+static bool node_of_pod(const ActionContext *context, ActionResult *result, char **node, GError **error) {
+    g_auto(KubeObject) pod = {0};
+    if (!target_read_pod(context, result, &pod, error))
+        return false;
+    if (!pod.root)
+        return true;
+    const char *name = kube_object_text(pod.root, "spec", "nodeName", NULL);
+    if (!name || name[0] == '\0') {
+        g_autofree char *target = target_name(context);
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "%s is on no node yet", target);
+        return false;
+    }
+    *node = g_strdup(name);
+    return true;
+}
+
+bool target_node(const ActionContext *context, ActionResult *result, char **node, GError **error) {
+    yyjson_val *field = event_field(context->event, "k8s.node.name");
+    const char *named = yyjson_get_str(field);
+    g_autofree char *name = named && is_dns_name(named) ? g_strdup(named) : NULL;
+    if (!name && !node_of_pod(context, result, &name, error))
+        return false;
+    if (name)
+        action_result_add_object(result, "node", name);
+    *node = g_steal_pointer(&name);
+    return true;
+}
