@@ -12,7 +12,7 @@
 typedef struct KubeClient KubeClient;
 
 typedef struct {
-    KubeConfig *config; // taken over
+    KubeConfig *config; // taken over, also on failure
     HttpTransport
         *transport; // NULL: a real one is made from config (and its TLS follows rotated files); tests give theirs
     const Clock *clock;
@@ -53,13 +53,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KubeObject, kube_object_clear)
 const char *kube_object_text(yyjson_val *root, ...) G_GNUC_NULL_TERMINATED;
 yyjson_val *kube_object_get(yyjson_val *root, ...) G_GNUC_NULL_TERMINATED;
 
-// Errors of every call: NOT_FOUND, CONFLICT, FORBIDDEN, UNAUTHENTICATED, INVALID (400, 422), UNAVAILABLE (connection,
-// 429, 5xx after all tries), TIMEOUT, CANCELLED, TOO_LARGE. The text is the Status message of the API server with its
-// reason, e.g. `pods "web" is forbidden: User "x" cannot delete ... (403 Forbidden)`. Tried again with backoff and
-// jitter, within the deadline: GET always; DELETE, PATCH and PUT after a refused connection, 429 or 503 (Retry-After
-// obeyed), and DELETE also after a broken one (repeating it is safe: with a UID precondition a 404 or 409 then means
-// done); POST only where the server said that it did nothing (429, 503 with Retry-After, refused connection). A 401
-// makes the client read its token anew, once.
+// Errors of every call: NOT_FOUND, CONFLICT (409, 410), FORBIDDEN, UNAUTHENTICATED, INVALID (400, 422), UNAVAILABLE
+// (connection, 429, 5xx after all tries), TIMEOUT, CANCELLED, TOO_LARGE. The text is the Status message of the API
+// server with its reason, e.g. `pods "web" is forbidden: User "x" cannot delete ... (403 Forbidden)`. Tried again with
+// backoff and jitter, within the deadline: GET always; DELETE, PATCH and PUT after a refused connection, 429 or 503
+// (Retry-After obeyed), and DELETE also after a broken one and 500, 502, 504 (repeating it is safe: a 404, and with a
+// UID precondition also a 409, then means done); POST only where the server said that it did nothing (429, 503 with
+// Retry-After, refused connection). A 401 makes the client read its token anew, once. A path part that is empty, "." or
+// "..", or has '/' or '%' in it is INVALID without asking: the server would take it for another path. `object` may be
+// NULL wherever only success matters. An apply patch is not forced: another manager's field is a CONFLICT.
 bool kube_get(KubeClient *client, const KubePath *path, const KubeCall *call, KubeObject *object, GError **error);
 bool kube_create(KubeClient *client, const KubePath *path, const char *json, const KubeCall *call, KubeObject *object,
                  GError **error);

@@ -3,6 +3,8 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 #pragma once
 
+#include "base/clock.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,9 @@ KubeConfig *kube_config_in_cluster(const char *folder, GError **error);
 void kube_config_free(KubeConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KubeConfig, kube_config_free)
 
+// Which clock tells it that a credential expired; the machine's until this is called. kube_client_new hands its own in.
+void kube_config_set_clock(KubeConfig *config, const Clock *clock);
+
 const char *kube_config_server(const KubeConfig *config);    // "https://host:port[/prefix]", no slash at the end
 const char *kube_config_namespace(const KubeConfig *config); // "default" when it names none
 
@@ -39,3 +44,4 @@ typedef struct {
 } KubeTls;
 bool kube_config_tls(KubeConfig *config, KubeTls *tls, bool *changed, GError **error);
 void kube_tls_clear(KubeTls *tls);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KubeTls, kube_tls_clear)
