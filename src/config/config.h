@@ -47,6 +47,12 @@ extern const ParamTable config_table;
 // `path` NULL: no file, defaults and environment only. `environment`: "NAME=value", NULL-terminated (environ). Unknown
 // keys are warnings, bad values errors, both with their place (for a variable: its name). `..._file` reads a secret's
 // file. NULL when there was any error.
+//
+// A notifier is configured when its block (or a variable, NOTIFIERS_SLACK_WEBHOOK_URL) says something. A block whose
+// required settings all stand there empty, as charts write them, is not; one that has no required settings always is.
 Config *config_load(const char *path, const char *const *environment, const Catalogue *catalogue, DiagList *diags);
+// The JSON Schema of the whole file, `notifiers` included (catalogue NULL: without them). Caller frees.
+char *config_json_schema(const Catalogue *catalogue);
+// Takes NULL.
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

@@ -8,6 +8,7 @@ typedef struct {
     const YamlNode *key; // NULL: nothing yet
     const YamlNode *value;
     bool is_file; // the value is the path of the file that holds the secret
+    bool over;    // by the second layer
 } Given;
 
 typedef struct {
@@ -286,6 +287,11 @@ static void report_unknown(Decoder *d, const YamlNode *key, const char *prefix) 
     }
 }
 
+// Nodes without a line come from elsewhere, and their file says where.
+static char *place_text(const YamlNode *node) {
+    return node->line ? g_strdup_printf("at line %u", node->line) : g_strdup_printf("in %s", node->file);
+}
+
 static void give(Decoder *d, size_t index, NameKind kind, const YamlNode *key, const YamlNode *value, bool over) {
     const ParamRow *row = &d->table->rows[index];
     Given *given = &d->given[index];
@@ -294,12 +300,13 @@ static void give(Decoder *d, size_t index, NameKind kind, const YamlNode *key, c
     // Empty is absent, so it neither overrides nor counts as given twice.
     if (yaml_is_null(value))
         return;
-    if (given->key && !over) {
-        report(d, DIAG_ERROR, key, row->name, "is given twice: as %s at line %u and as %s at line %u", given->key->text,
-               given->key->line, key->text, key->line);
+    if (given->key && given->over == over) {
+        g_autofree char *first = place_text(given->key), *second = place_text(key);
+        report(d, DIAG_ERROR, key, row->name, "is given twice: as %s %s and as %s %s", given->key->text, first,
+               key->text, second);
         return;
     }
-    *given = (Given){.key = key, .value = value, .is_file = kind == NAME_FILE};
+    *given = (Given){.key = key, .value = value, .is_file = kind == NAME_FILE, .over = over};
 }
 
 static void collect(Decoder *d, const YamlNode *map, const char *prefix, bool over) {
@@ -352,8 +359,9 @@ static bool is_empty(const ParamRow *row, const void *params) {
 }
 
 static void decode_secret_file(Decoder *d, const ParamRow *row, const Given *given) {
+    g_autofree char *name = g_strconcat(row->name, "_file", NULL);
     if (given->value->kind != YAML_SCALAR) {
-        report(d, DIAG_ERROR, given->value, given->key->text, "must be the path of a file, found %s",
+        report(d, DIAG_ERROR, given->value, name, "must be the path of a file, found %s",
                yaml_kind_name(given->value->kind));
         return;
     }
@@ -362,7 +370,7 @@ static void decode_secret_file(Decoder *d, const ParamRow *row, const Given *giv
     if (text)
         set_text(d, row, given->value, text);
     else
-        report(d, DIAG_ERROR, given->value, given->key->text, "%s", error->message);
+        report(d, DIAG_ERROR, given->value, name, "%s", error->message);
 }
 
 static void decode_row(Decoder *d, const ParamRow *row, const Given *given, const YamlNode *where) {

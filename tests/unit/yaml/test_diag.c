@@ -42,10 +42,38 @@ static void test_nearest(void) {
     g_assert_null(diag_nearest(long_word, names));
 }
 
+static void check_quoted(const char *text, const char *expected) {
+    g_autofree char *quoted = diag_quote(text);
+    g_assert_cmpstr(quoted, ==, expected);
+    g_assert_true(g_utf8_validate(quoted, -1, NULL));
+}
+
+static void test_quote(void) {
+    check_quoted("", "\"\"");
+    check_quoted("abc", "\"abc\"");
+    check_quoted("a\nb\x1b", "\"a\\nb\\x1B\"");
+    check_quoted("\xFF", "\"\xEF\xBF\xBD\"");
+    g_autofree char *just = g_strnfill(60, 'x');
+    g_autofree char *just_quoted = g_strdup_printf("\"%s\"", just);
+    check_quoted(just, just_quoted);
+    g_autofree char *over = g_strnfill(61, 'x');
+    g_autofree char *cut = g_strdup_printf("\"%s...\"", just);
+    check_quoted(over, cut);
+    // Cut between characters, never within one.
+    g_autoptr(GString) wide = g_string_new("a");
+    for (int i = 0; i < 100; i++)
+        g_string_append(wide, "\xF0\x9F\x98\x80");
+    g_autofree char *quoted = diag_quote(wide->str);
+    g_assert_true(g_utf8_validate(quoted, -1, NULL));
+    g_assert_null(strstr(quoted, "\xEF\xBF\xBD"));
+    g_assert_cmpint(g_utf8_strlen(quoted, -1), ==, 65);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/diag/text", test_text);
     g_test_add_func("/diag/bound", test_bound);
     g_test_add_func("/diag/nearest", test_nearest);
+    g_test_add_func("/diag/quote", test_quote);
     return g_test_run();
 }
