@@ -16,13 +16,13 @@ static const PluginInfo *find_plugin(const YamlNode *node, const Catalogue *cata
         info = catalogue_find(catalogue, kind, lower);
     if (info) {
         if (info->planned)
-            yaml_diag(diags, DIAG_WARNING, node, "the %s '%s' is not in this version yet: %s", plugin_kind_name(kind),
+            yaml_diag(diags, DIAG_WARNING, node, "the %s %s is not in this version yet: %s", plugin_kind_name(kind),
                       info->name, kind == PLUGIN_ACTIONNER ? "the action will fail" : "what needs it will fail");
         return info;
     }
-    const char *near = catalogue_nearest(catalogue, kind, lower);
-    yaml_diag(diags, DIAG_ERROR, node, "unknown %s '%s'%s%s%s", plugin_kind_name(kind), node->text,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    g_autofree char *quoted = diag_quote(node->text);
+    g_autofree char *hint = did_you_mean(catalogue_nearest(catalogue, kind, lower));
+    yaml_diag(diags, DIAG_ERROR, node, "unknown %s %s%s", plugin_kind_name(kind), quoted, hint);
     return NULL;
 }
 

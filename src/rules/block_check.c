@@ -54,7 +54,12 @@ static const BlockShape rule_shape = {
 static void check_block(const BlockShape *shape, const YamlNode *block, DiagList *diags);
 
 static void wrong_kind(const char *name, const char *wanted, const YamlNode *value, DiagList *diags) {
-    yaml_diag(diags, DIAG_ERROR, value, "%s must be %s, not %s", name, wanted, yaml_kind_name(value->kind));
+    yaml_diag(diags, DIAG_ERROR, value, "%s must be %s, found %s", name, wanted, yaml_kind_name(value->kind));
+}
+
+static void bad_bool(const char *name, const YamlNode *value, DiagList *diags) {
+    g_autofree char *found = diag_quote(value->text);
+    yaml_diag(diags, DIAG_ERROR, value, "%s must be true or false, found %s", name, found);
 }
 
 static void check_texts(const BlockKey *key, const YamlNode *value, DiagList *diags) {
@@ -103,7 +108,7 @@ static void check_value(const BlockKey *key, const YamlNode *value, DiagList *di
         if (value->kind != YAML_SCALAR)
             wrong_kind(key->name, "true or false", value, diags);
         else if (!yaml_to_bool(value, &flag))
-            yaml_diag(diags, DIAG_ERROR, value, "%s must be true or false, not '%s'", key->name, value->text);
+            bad_bool(key->name, value, diags);
         return;
     case VALUE_TEXTS:
         check_texts(key, value, diags);
@@ -133,11 +138,9 @@ static void unknown_key(const BlockShape *shape, const YamlNode *key, DiagList *
     const char *names[MOST] = {NULL};
     for (size_t i = 0; i + 1 < MOST && shape->keys[i].name; i++)
         names[i] = shape->keys[i].name;
-    const char *near = diag_nearest(key->text, names);
-    if (near)
-        yaml_diag(diags, DIAG_WARNING, key, "unknown key '%s' in %s; did you mean '%s'?", key->text, shape->what, near);
-    else
-        yaml_diag(diags, DIAG_WARNING, key, "unknown key '%s' in %s", key->text, shape->what);
+    g_autofree char *quoted = diag_quote(key->text);
+    g_autofree char *hint = did_you_mean(diag_nearest(key->text, names));
+    yaml_diag(diags, DIAG_WARNING, key, "unknown key %s in %s%s", quoted, shape->what, hint);
 }
 
 static void check_block(const BlockShape *shape, const YamlNode *block, DiagList *diags) {
@@ -167,6 +170,10 @@ const char *block_nearest_kind(const YamlNode *block) {
             return near;
     }
     return NULL;
+}
+
+char *did_you_mean(const char *near) {
+    return near ? g_strdup_printf(": did you mean %s?", near) : g_strdup("");
 }
 
 const char *block_text(const YamlNode *block, const char *key) {

@@ -11,6 +11,9 @@ void block_check_action(const YamlNode *block, DiagList *diags);
 // The nearest of a block's first keys to what the user wrote ('rule', 'action'), or NULL.
 const char *block_nearest_kind(const YamlNode *block);
 
+// ": did you mean NEAR?", "" for NULL; caller frees.
+char *did_you_mean(const char *near);
+
 // The value's text; NULL when it is absent, null or no text.
 const char *block_text(const YamlNode *block, const char *key);
 // The value, which may be quoted; `fallback` when it is absent or no boolean.

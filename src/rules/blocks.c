@@ -42,9 +42,10 @@ static void table_add(Blocks *blocks, BlockTable *table, const char *kind, unsig
         return;
     }
     if (block->file == file) {
+        g_autofree char *quoted = diag_quote(name);
         yaml_diag(diags, DIAG_ERROR, yaml_get(node, kind),
-                  "the %s '%s' stands twice in this file, first on line %u: give one another name, or make them one",
-                  kind, name, block->line);
+                  "the %s %s stands twice in this file, first at line %u: give one another name, or make them one",
+                  kind, quoted, block->line);
         return;
     }
     block->node = node_merge_block(blocks->pool, block->node, node);
@@ -56,7 +57,7 @@ static void table_add(Blocks *blocks, BlockTable *table, const char *kind, unsig
 static const char *kind_of(const YamlNode *node, DiagList *diags) {
     if (node->kind != YAML_MAP) {
         yaml_diag(diags, DIAG_ERROR, node,
-                  "a block must be a map that starts with 'rule: NAME' or 'action: NAME', not %s",
+                  "a block must be a map that starts with 'rule: NAME' or 'action: NAME', found %s",
                   yaml_kind_name(node->kind));
         return NULL;
     }
@@ -68,9 +69,8 @@ static const char *kind_of(const YamlNode *node, DiagList *diags) {
         return NULL;
     }
     if (!rule && !action) {
-        const char *near = block_nearest_kind(node);
-        yaml_diag(diags, DIAG_ERROR, node, "a block has 'rule: NAME' or 'action: NAME', this one has neither%s%s%s",
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        g_autofree char *hint = did_you_mean(block_nearest_kind(node));
+        yaml_diag(diags, DIAG_ERROR, node, "a block has 'rule: NAME' or 'action: NAME', this one has neither%s", hint);
         return NULL;
     }
     const char *kind = rule ? "rule" : "action";
@@ -103,7 +103,7 @@ void blocks_add_text(Blocks *blocks, unsigned file, const char *name, const char
         return;
     if (root->kind != YAML_LIST) {
         yaml_diag(diags, DIAG_ERROR, root,
-                  "a rules file is a list of blocks, each starting with '- rule: NAME' or '- action: NAME'; this is %s",
+                  "a rules file is a list of blocks, each starting with '- rule: NAME' or '- action: NAME', found %s",
                   yaml_kind_name(root->kind));
         return;
     }

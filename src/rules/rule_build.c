@@ -71,7 +71,7 @@ static void build_priority(RuleMatch *match, const YamlNode *map, DiagList *diag
     if (!rule_match_parse_priority(match, text, &problem))
         take_problem(diags, yaml_get(map, "priority"), "priority", problem);
     else if (match->priorities == 0)
-        yaml_diag(diags, DIAG_WARNING, yaml_get(map, "priority"), "no event has a priority '%s'", text);
+        yaml_diag(diags, DIAG_WARNING, yaml_get(map, "priority"), "no event has such a priority");
 }
 
 static RuleMatch *build_match(const YamlNode *map, DiagList *diags) {
@@ -110,10 +110,10 @@ static bool build_rule_action(Builder *builder, const YamlNode *node, RuleAction
     }
     const YamlNode *actionner = yaml_get(node, "actionner");
     if (name && (!actionner || yaml_is_null(actionner))) {
-        const char *near = blocks_nearest_action(builder->blocks, name);
+        g_autofree char *quoted = diag_quote(name);
+        g_autofree char *hint = did_you_mean(blocks_nearest_action(builder->blocks, name));
         yaml_diag(builder->diags, DIAG_ERROR, yaml_get(node, "action"),
-                  "no action '%s' is defined, and it has no 'actionner' of its own%s%s%s", name,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                  "no action %s is defined, and it has no 'actionner' of its own%s", quoted, hint);
         return false;
     }
     return action_build(node, builder->catalogue, action, builder->diags);
@@ -124,7 +124,7 @@ static void warn_of_twins(const RuleAction *actions, size_t count, const YamlNod
     for (size_t i = 0; name && i < count; i++)
         if (strcmp(actions[i].name, name) == 0) {
             yaml_diag(diags, DIAG_WARNING, yaml_get(node, "action"),
-                      "the action '%s' stands in this rule before: it will run again", name);
+                      "an action of this name stands in the rule before: it will run again");
             return;
         }
 }
@@ -132,7 +132,7 @@ static void warn_of_twins(const RuleAction *actions, size_t count, const YamlNod
 static bool build_actions(Builder *builder, const YamlNode *block, Rule *rule) {
     const YamlNode *list = yaml_get(block, "actions");
     if (!list || yaml_is_null(list) || (list->kind == YAML_LIST && list->count == 0)) {
-        yaml_diag(builder->diags, DIAG_ERROR, block, "the rule '%s' has no actions", rule->name);
+        yaml_diag(builder->diags, DIAG_ERROR, block, "the rule has no actions");
         return false;
     }
     if (list->kind != YAML_LIST)
@@ -167,7 +167,7 @@ static void build_rule(Builder *builder, const Block *block, GArray *rules) {
     if (rule_match_is_empty(rule.match) && builder->diags->errors == errors &&
         (!match || match->kind == YAML_MAP || yaml_is_null(match)))
         yaml_diag(builder->diags, DIAG_WARNING, match && match->kind == YAML_MAP ? match : node,
-                  "the rule '%s' has no criterion in 'match': it matches every event", rule.name);
+                  "the rule has no criterion in 'match': it matches every event");
     rule.notifiers = plugins_build(yaml_get(node, "notifiers"), builder->catalogue, PLUGIN_NOTIFIER, builder->diags);
     if (build_actions(builder, node, &rule) && rule.notifiers)
         g_array_append_val(rules, rule);

@@ -15,6 +15,14 @@ static size_t trimmed_len(const char *text, size_t len) {
     return len;
 }
 
+// `format` has one %s, for the text in quotes.
+static char *problem_with(const char *format, const char *text, size_t len) {
+    g_autofree char *copy = g_strndup(text, len);
+    g_autofree char *quoted = diag_quote(copy);
+    g_auto(GStrv) parts = g_strsplit(format, "%s", 2);
+    return g_strjoinv(quoted, parts);
+}
+
 static MatchText text_copy(const char *text, size_t len) {
     return (MatchText){.text = g_strndup(text, len), .len = len};
 }
@@ -66,24 +74,25 @@ static char *unknown_priority(const char *name) {
     g_autofree char *written = g_ascii_strdown(name, -1);
     written[0] = g_ascii_toupper(written[0]);
     const char *near = diag_nearest(written, names);
-    g_autofree char *hint = near ? g_strdup_printf("; did you mean '%s'?", near) : NULL;
-    return g_strdup_printf("'%s' is no priority%s", name,
-                           hint ? hint
-                                : ": it is one of Debug, Informational, Notice, Warning, Error, Critical, Alert, "
-                                  "Emergency, with <, <=, > or >= before it");
+    g_autofree char *quoted = diag_quote(name);
+    if (near)
+        return g_strdup_printf("%s is no priority: did you mean %s?", quoted, near);
+    return g_strdup_printf("%s is no priority: it is one of Debug, Informational, Notice, Warning, Error, Critical, "
+                           "Alert, Emergency, with <, <=, > or >= before it or none",
+                           quoted);
 }
 
 bool rule_match_parse_priority(RuleMatch *match, const char *text, char **problem) {
     Comparator comparator = COMPARE_EQUAL;
     const char *rest = text;
     if (!read_comparator(&rest, &comparator)) {
-        *problem = g_strdup_printf("'%s' starts with no comparator that is known: use <, <=, > or >=", text);
+        *problem = problem_with("%s starts with no comparator that is known: use <, <=, > or >=", text, strlen(text));
         return false;
     }
     g_autofree char *name = g_strndup(rest, trimmed_len(rest, strlen(rest)));
     Priority priority = *name ? priority_from_text(name, strlen(name)) : PRIORITY_UNKNOWN;
     if (priority == PRIORITY_UNKNOWN) {
-        *problem = *name ? unknown_priority(name) : g_strdup_printf("'%s' names no priority", text);
+        *problem = *name ? unknown_priority(name) : problem_with("%s names no priority", text, strlen(text));
         return false;
     }
     uint16_t priorities = 0;
@@ -103,7 +112,7 @@ bool tag_set_parse(TagSet *set, const char *text, char **problem) {
         size_t len = strcspn(c, ",");
         size_t trimmed = trimmed_len(c, len);
         if (trimmed == 0) {
-            *problem = g_strdup_printf("an empty tag in '%s'", text);
+            *problem = problem_with("an empty tag in %s", text, strlen(text));
             return false;
         }
         g_ptr_array_add(tags, g_strndup(c, trimmed));
@@ -146,22 +155,21 @@ static bool is_field_name(const char *text, size_t len) {
 static bool read_field(const char **text, Condition *condition, char **problem) {
     const char *end = field_end(*text);
     if (!end) {
-        *problem = g_strdup_printf("a bracket stays open in '%s'", *text);
+        *problem = problem_with("a bracket stays open in %s", *text, strlen(*text));
         return false;
     }
     size_t len = trimmed_len(*text, (size_t)(end - *text));
     if (*end == '\0' || *end == ',') {
         *problem = len == 0
                        ? g_strdup("an empty condition: write key=value or key!=value")
-                       : g_strdup_printf("'%.*s' is no condition: write key=value or key!=value, and quote a value "
-                                         "that holds a comma",
-                                         (int)MIN(len, 200), *text);
+                       : problem_with(
+                             "%s is no condition: write key=value or key!=value, and quote a value that holds a comma",
+                             *text, len);
         return false;
     }
     if (!is_field_name(*text, len)) {
-        *problem = len == 0 ? g_strdup_printf("no field before '%.200s'", end)
-                            : g_strdup_printf("'%.*s' is no name of a field: only = and != compare", (int)MIN(len, 200),
-                                              *text);
+        *problem = len == 0 ? problem_with("no field before %s", end, strlen(end))
+                            : problem_with("%s is no name of a field: only = and != compare", *text, len);
         return false;
     }
     condition->op = *end == '!' ? CONDITION_NOT_EQUALS : CONDITION_EQUALS;
@@ -188,12 +196,12 @@ static bool read_quoted(const char **text, MatchText *value, char **problem) {
         g_string_append_c(plain, *c);
     }
     if (!*c) {
-        *problem = g_strdup_printf("the quote is not closed in %.200s", start);
+        *problem = problem_with("the quote is not closed in %s", start, strlen(start));
         return false;
     }
     c = skip_blanks(c + 1);
     if (*c && *c != ',') {
-        *problem = g_strdup_printf("after a quoted value comes a comma or the end, not '%.200s'", c);
+        *problem = problem_with("after a quoted value comes a comma or the end, found %s", c, strlen(c));
         return false;
     }
     *text = c;
