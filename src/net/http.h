@@ -30,6 +30,9 @@ typedef struct {
     Buf body;               // up to max_response
     int64_t retry_after_us; // from Retry-After (seconds or a date), -1 when absent
     char content_type[128]; // "" when absent
+    // Set on failure too: whether the server may have received (a part of) the request. False means that repeating the
+    // call cannot do anything twice.
+    bool sent;
 } HttpResponse;
 
 void http_response_clear(HttpResponse *response);
