@@ -27,8 +27,9 @@ bench: $(BUILD)/.setup-all $(BUILD)/stoop ## the benchmark, beside a floor
 format: $(BUILD)/.setup-all ## every C file as .clang-format says
 	@find src tests bench -name '*.[ch]' -exec $(CLANG_FORMAT) -i {} +
 
-docs: $(BUILD)/.setup-all $(BUILD)/stoop ## what follows from the descriptors: documents, JSON Schema
-	@tools/gen-docs
+docs: $(BUILD)/.setup-all $(BUILD)/build.ninja ## what follows from the descriptors: documents, JSON Schema
+	@ninja -C $(BUILD) gendocs
+	@tools/gen-docs $(BUILD)
 
 setup: $(BUILD)/.setup-all ## install what all this needs (tools/setup)
 
@@ -40,8 +41,7 @@ help: ## this list
 
 # Ninja knows best what has changed.
 $(BUILD)/stoop: FORCE | $(BUILD)/build.ninja
-	@ninja -C $(BUILD) src/cli/stoop
-	@cmp -s $(BUILD)/src/cli/stoop $@ || cp -f $(BUILD)/src/cli/stoop $@
+	@ninja -C $(BUILD) stoop
 
 $(BUILD)/stoop.stripped: $(BUILD)/stoop
 	@strip -o $@ $<
