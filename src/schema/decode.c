@@ -169,14 +169,14 @@ static void decode_list(Decoder *d, const ParamRow *row, const YamlNode *node) {
 }
 
 static void add_pair(Decoder *d, const ParamRow *row, const YamlNode *key, const YamlNode *value, GPtrArray *pairs) {
+    g_autofree char *quoted = diag_quote(key->text);
     if (value->kind != YAML_SCALAR) {
-        g_autofree char *quoted = diag_quote(key->text);
         report(d, DIAG_ERROR, value, row->name, "the value of %s must be a text, found %s", quoted,
                yaml_kind_name(value->kind));
         return;
     }
     const char *text = yaml_is_null(value) ? "" : value->text;
-    g_autofree char *prefix = g_strdup_printf("the value of %.64s: ", key->text);
+    g_autofree char *prefix = g_strdup_printf("the value of %s: ", quoted);
     if (!check_text(d, row, key, "the key ", key->text) || !check_text(d, row, value, prefix, text))
         return;
     ParamPair *pair = g_new0(ParamPair, 1);

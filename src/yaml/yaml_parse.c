@@ -176,7 +176,8 @@ static void check_keys(Builder *b, const YamlNode *map) {
             g_hash_table_insert(seen, (gpointer)key->text, (gpointer)key);
             continue;
         }
-        yaml_diag(b->diags, DIAG_ERROR, key, "the key %.64s is here twice: at line %u and at line %u", key->text,
+        g_autofree char *quoted = diag_quote(key->text);
+        yaml_diag(b->diags, DIAG_ERROR, key, "the key %s is here twice: at line %u and at line %u", quoted,
                   earlier->line, key->line);
         b->failed = true;
     }

@@ -165,7 +165,7 @@ static void test_bad_values(void) {
                "f:1:35: error: a:b: namespaces: \"x y\" must not contain a space\n");
     check_said("{labels: {a b: c}}", false, "f:1:11: error: a:b: labels: the key \"a b\" must not contain a space\n");
     check_said("{labels: {a: b c}}", false,
-               "f:1:14: error: a:b: labels: the value of a: \"b c\" must not contain a space\n");
+               "f:1:14: error: a:b: labels: the value of \"a\": \"b c\" must not contain a space\n");
     check_said("{labels: {a: b}, namespaces: [~, x]}", true,
                "f:1:31: warning: a:b: namespaces: an empty item is left out\n");
     check_said("{labels: {a: b}, armed: true, duration: 200}", false,

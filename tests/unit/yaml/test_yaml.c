@@ -114,15 +114,15 @@ static void test_merge_keys(void) {
 }
 
 static void test_duplicate_keys(void) {
-    check_bad("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: error: the key a is here twice: at line 1 and at line 3");
-    check_bad("l:\n- {x: 1, \"x\": 2}\n", "the key x is here twice");
+    check_bad("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: error: the key \"a\" is here twice: at line 1 and at line 3");
+    check_bad("l:\n- {x: 1, \"x\": 2}\n", "the key \"x\" is here twice");
     g_autoptr(GString) many = g_string_new(NULL);
     for (int i = 0; i < 1000; i++)
         g_string_append_printf(many, "k%d: 1\n", i);
     g_autoptr(YamlDoc) doc = parse_good(many->str);
     g_assert_cmpuint(yaml_root(doc)->count, ==, 1000);
     g_string_append(many, "k500: 2\n");
-    check_bad(many->str, "the key k500 is here twice: at line 501 and at line 1001");
+    check_bad(many->str, "the key \"k500\" is here twice: at line 501 and at line 1001");
     // All of them are reported at once.
     g_autoptr(DiagList) diags = diag_list_new();
     g_assert_null(parse("- {a: 1, a: 2}\n- {b: 1, b: 2}\n", diags));
