@@ -352,7 +352,7 @@ Event *event_parse(const char *body, size_t len, const char *traceparent, const 
     g_autoptr(Document) doc = read_document(body, len, error);
     if (!doc)
         return NULL;
-    Parts parts = {NULL};
+    Parts parts = {.text_bytes = 0};
     if (!check_parts(yyjson_doc_get_root(doc), &parts, error))
         return NULL;
     if (parts.fields && !check_duplicates(parts.fields, "output_fields: ", error))

@@ -1,1 +1,0 @@
-typedef int stoop_store_stub;
