@@ -1,5 +1,6 @@
 #include "ingest/ingest.h"
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/thread.h"
 
