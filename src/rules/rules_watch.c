@@ -56,7 +56,10 @@ static int64_t next_look_us(const RulesWatch *watch, int64_t now_us) {
 
 static void *watch_run(void *argument) {
     RulesWatch *watch = argument;
-    int64_t look_us = clock_monotonic_us(clock_system());
+    // What changed since the first load is found when the files have been at rest as after any change.
+    watch->folders = watch_folders_new((const char *const *)watch->paths, NULL);
+    watch->began_us = watch->last_us = clock_monotonic_us(clock_system());
+    int64_t look_us = next_look_us(watch, watch->last_us);
     for (;;) {
         int64_t now_us = clock_monotonic_us(clock_system());
         if (now_us >= look_us) {
@@ -116,7 +119,6 @@ RulesWatch *rules_watch_start(RulesHolder *holder, const char *const *files, con
         .loaded = loaded,
         .user = user,
         .stop = stop,
-        // What changed since the first load is found by the thread's first look.
         .fingerprint = g_strdup(set->fingerprint),
     };
     if (!thread_start(&watch->thread, "rules-watch", 1024, watch_run, watch, error)) {

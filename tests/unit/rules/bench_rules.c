@@ -1,0 +1,77 @@
+// How long rules take to load and to match, with 10 and with 10,000 of them. Not a test: run it by hand.
+#include "base/clock.h"
+#include "fake_catalogue.h"
+#include "rules/rule_set.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static RuleSet *make(unsigned count, const char *match, double *load_ms) {
+    g_autoptr(GString) text = g_string_new("- action: Label\n  actionner: kubernetes:label\n"
+                                           "  parameters: {labels: {suspicious: true}}\n");
+    for (unsigned i = 0; i < count; i++) {
+        g_string_append_printf(text, "- rule: Rule %u\n  description: What it is for\n  match:\n", i);
+        g_string_append_printf(text, match, i);
+        g_string_append(text, "    priority: \">=Notice\"\n  actions:\n    - action: Label\n      parameters:\n"
+                              "        level: pod\n    - action: End it\n      actionner: kubernetes:terminate\n"
+                              "      parameters:\n        grace_period_seconds: 5\n");
+    }
+    RuleText texts = {"rules.yaml", text->str, text->len};
+    g_autoptr(DiagList) diags = diag_list_new();
+    int64_t before = clock_monotonic_us(clock_system());
+    RuleSet *set = rule_set_parse(&texts, 1, "", fake_catalogue(), diags);
+    *load_ms = (double)(clock_monotonic_us(clock_system()) - before) / 1000;
+    g_autofree char *findings = diag_list_text(diags);
+    if (!set)
+        g_error("%s", findings);
+    return set;
+}
+
+// Nanoseconds a match, over events that each match one rule.
+static double match_ns(const RuleSet *set, unsigned count) {
+    enum { EVENTS = 512, ROUNDS = 400 };
+    static Event *events[EVENTS];
+    for (unsigned i = 0; i < EVENTS; i++) {
+        unsigned n = (i * 7919U) % count;
+        g_autofree char *body = g_strdup_printf(
+            "{\"hostname\":\"node-3\",\"output\":\"x\",\"output_fields\":{\"container.id\":\"fa2df48fba46\","
+            "\"evt.time\":1783703521152497084,\"evt.type\":\"execve\",\"k8s.ns.name\":\"ns-%u\",\"k8s.pod.name\":"
+            "\"web-5d4c8b7f9-abcde\",\"proc.cmdline\":\"sh -lc\",\"proc.name\":\"sh\",\"proc.pname\":null,"
+            "\"user.uid\":0},\"priority\":\"Notice\",\"rule\":\"Falco rule %u\",\"source\":\"syscall\",\"tags\":"
+            "[\"T1059\",\"container\"],\"time\":\"2026-07-10T17:12:01Z\"}",
+            n, n);
+        static const uint8_t random16[16] = {1};
+        events[i] = event_parse(body, strlen(body), NULL, random16, NULL);
+    }
+    const Rule *found[16];
+    size_t total = 0;
+    int64_t best = INT64_MAX;
+    for (int take = 0; take < 5; take++) {
+        int64_t before = clock_monotonic_us(clock_system());
+        for (int round = 0; round < ROUNDS; round++)
+            for (unsigned i = 0; i < EVENTS; i++)
+                total += rule_set_match(set, events[i], found, 16);
+        best = MIN(best, clock_monotonic_us(clock_system()) - before);
+    }
+    g_assert_cmpuint(total, ==, 5UL * EVENTS * ROUNDS);
+    for (unsigned i = 0; i < EVENTS; i++)
+        event_unref(events[i]);
+    return (double)best * 1000 / (EVENTS * ROUNDS);
+}
+
+int main(void) {
+    static const struct {
+        const char *what, *match;
+    } cases[] = {
+        {"by Falco rule name", "    rules: [Falco rule %u]\n"},
+        {"by a field", "    output_fields: [k8s.ns.name=ns-%u]\n"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        for (unsigned count = 10; count <= 10000; count *= 10) {
+            double load_ms = 0;
+            g_autoptr(RuleSet) set = make(count, cases[i].match, &load_ms);
+            printf("%-20s %6u rules: load %7.1f ms, match %6.1f ns\n", cases[i].what, count, load_ms,
+                   match_ns(set, count));
+        }
+    return 0;
+}
