@@ -204,7 +204,9 @@ void engine_stop(Engine *engine, int64_t deadline_us) {
     unsigned unkept = lanes_clear(engine);
     if (unkept > 0)
         log_text(engine->options.log, LOG_ERROR, "init", "%u events that were not on disk are lost", unkept);
+    mutex_lock(&engine->lock);
     engine->stopped = true;
+    mutex_unlock(&engine->lock);
 }
 
 void engine_free(Engine *engine) {

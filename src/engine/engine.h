@@ -21,7 +21,7 @@ typedef struct {
     int64_t dedup_window_us;              // 0: off
     const char *const *volatile_fields;   // NULL-terminated
     const char *const *default_notifiers; // NULL-terminated names, all of them in `catalogue`; may be NULL
-    const Catalogue *catalogue;           // only asked for default_notifiers; may be NULL without them
+    const Catalogue *catalogue;           // only asked for default_notifiers; may be NULL without `notify`
     bool print_all_events;
     unsigned workers;       // short actions at once (0: 64); threads come and go below this
     unsigned long_actions;  // long-running actions at once (0: 32)

@@ -30,7 +30,8 @@ void outcome_clear(Outcome *outcome) {
 bool report_init(Engine *engine, GError **error) {
     const EngineOptions *options = &engine->options;
     g_autoptr(GPtrArray) found = g_ptr_array_new();
-    for (const char *const *name = options->default_notifiers; name && *name; name++) {
+    const char *const *names = options->notify ? options->default_notifiers : NULL; // else nobody would be told
+    for (const char *const *name = names; name && *name; name++) {
         const PluginInfo *info = options->catalogue ? catalogue_find(options->catalogue, PLUGIN_NOTIFIER, *name) : NULL;
         if (!info) {
             g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "default_notifiers: there is no notifier '%s'", *name);

@@ -32,16 +32,20 @@ static Step step_after(const RuleAction *action, bool failed) {
     return action->continue_ ? STEP_NEXT : STEP_ENDS;
 }
 
-// Whether a result of this action is on record from before a restart.
-static bool is_recorded(const Job *job, const Rule *rule) {
+typedef enum { RECORD_NONE, RECORD_FINE, RECORD_FAILED } Record;
+
+// What is on record of this action from before a restart: "<index>:<rule>", or "<index>!:<rule>" of a failure.
+static Record find_record(const Job *job, const Rule *rule) {
     for (guint i = 0; job->recorded && i < job->recorded->len; i++) {
         const char *entry = g_ptr_array_index(job->recorded, i);
         char *rest = NULL;
         unsigned long index = strtoul(entry, &rest, 10);
+        bool failed = *rest == '!';
+        rest += failed;
         if (index == job->action && *rest == ':' && strcmp(rest + 1, rule->name) == 0)
-            return true;
+            return failed ? RECORD_FAILED : RECORD_FINE;
     }
-    return false;
+    return RECORD_NONE;
 }
 
 static bool has_field(const Event *event, const char *name) {
@@ -277,8 +281,9 @@ static int64_t deadline_of(const Engine *engine, const RuleAction *action) {
 
 static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rule) {
     const RuleAction *action = &rule->actions[job->action];
-    if (is_recorded(job, rule))
-        return step_after(action, false);
+    Record record = find_record(job, rule);
+    if (record != RECORD_NONE)
+        return step_after(action, record == RECORD_FAILED);
     g_auto(Outcome) outcome = {0};
     outcome.error = find_obstacle(job->event, action);
     if (outcome.error) {

@@ -9,9 +9,14 @@ static EngineStats read_engine(void *user) {
     return stats;
 }
 
+// Zeros once the engine has stopped: the store may be closed by then, and the page may still be asked for.
 static StoreStats read_store(void *user) {
+    Engine *engine = user;
     StoreStats stats = {0};
-    store_stats(((Engine *)user)->options.store, &stats);
+    mutex_lock(&engine->lock);
+    if (!engine->stopped)
+        store_stats(engine->options.store, &stats);
+    mutex_unlock(&engine->lock);
     return stats;
 }
 

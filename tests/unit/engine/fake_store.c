@@ -11,6 +11,7 @@ typedef struct {
     StoreCommitted committed;
     void *user;
     bool on_disk, failed, done;
+    GPtrArray *recorded;
 } Item;
 
 struct Store {
@@ -115,6 +116,7 @@ void store_close(Store *store) {
     g_free(store);
     for (guint i = 0; i < fake.items->len; i++) {
         event_unref(((Item *)fake.items->pdata[i])->event);
+        g_ptr_array_unref(((Item *)fake.items->pdata[i])->recorded);
         g_free(fake.items->pdata[i]);
     }
     g_ptr_array_set_size(fake.items, 0);
@@ -126,6 +128,7 @@ uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed
     if (!fake.refuse) {
         Item *item = g_new0(Item, 1);
         *item = (Item){.id = fake.items->len + 1, .event = event_ref(event), .committed = committed, .user = user};
+        item->recorded = g_ptr_array_new_with_free_func(g_free);
         g_ptr_array_add(fake.items, item);
         id = item->id;
         cond_broadcast(&fake.changed);
@@ -135,6 +138,11 @@ uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed
 }
 
 void store_result(Store *store, uint64_t id, const StoreResult *result) {
+    mutex_lock(&fake.lock);
+    g_ptr_array_add(
+        ((Item *)fake.items->pdata[id - 1])->recorded,
+        g_strdup_printf("%u%s:%s", result->action_index, result->status == RESULT_FAILURE ? "!" : "", result->rule));
+    mutex_unlock(&fake.lock);
 }
 
 void store_done(Store *store, uint64_t id) {
@@ -163,6 +171,9 @@ GPtrArray *store_pending(Store *store, uint64_t after, uint64_t upto, size_t lim
         pending->body = g_memdup2(item->event->body, item->event->body_len + 1);
         pending->body_len = item->event->body_len;
         g_strlcpy(pending->trace_id, item->event->trace_id, sizeof pending->trace_id);
+        pending->recorded = g_ptr_array_new_with_free_func(g_free);
+        for (guint j = 0; j < item->recorded->len; j++)
+            g_ptr_array_add(pending->recorded, g_strdup(item->recorded->pdata[j]));
         g_ptr_array_add(page, pending);
     }
     mutex_unlock(&fake.lock);

@@ -220,27 +220,6 @@ static void test_crash(void) {
     world_free(world);
 }
 
-// A recorded failure ends the rule's sequence after a restart as it did before.
-static void test_recorded_failure_stays_one(void) {
-    static const char rules[] = "- rule: r\n  match: {rules: [two]}\n  actions:\n"
-                                "    - {action: f, actionner: \"fake:fail\", parameters: {say: f}}\n"
-                                "    - {action: c, actionner: \"fake:ok\", parameters: {say: c}}\n"
-                                "- rule: s\n  match: {rules: [two]}\n  actions:\n"
-                                "    - {action: g, actionner: \"fake:gate\", parameters: {say: g}}\n";
-    World *world = world_new(rules);
-    world_start(world);
-    gate_shut();
-    world_offer(world, "two", "p", "1");
-    wait_gate(1);
-    world_stop_within(world, 0);
-    assert_text(ran_text(), "f g");
-    gate_open();
-    world_start(world);
-    world_drain(world);
-    assert_text(ran_text(), "f g g");
-    world_free(world);
-}
-
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/engine/keep/overflow-goes-to-disk", test_overflow_goes_to_disk);
@@ -251,6 +230,5 @@ int main(int argc, char **argv) {
     g_test_add_func("/engine/keep/rules-gone-at-restart", test_rules_gone_at_restart);
     g_test_add_func("/engine/keep/trace-id-survives", test_trace_id_survives);
     g_test_add_func("/engine/keep/crash", test_crash);
-    g_test_add_func("/engine/keep/recorded-failure-stays-one", test_recorded_failure_stays_one);
     return g_test_run();
 }

@@ -147,6 +147,31 @@ static void test_deaf_action_is_named(void) {
     world_free(world);
 }
 
+// A recorded failure ends the rule's sequence after a restart as it did before.
+static void test_recorded_failure_stays_one(void) {
+    static const char rules[] = "- rule: r\n  match: {rules: [two]}\n  actions:\n"
+                                "    - {action: f, actionner: \"fake:fail\", parameters: {say: f}}\n"
+                                "    - {action: c, actionner: \"fake:ok\", parameters: {say: c}}\n"
+                                "- rule: s\n  match: {rules: [two]}\n  actions:\n"
+                                "    - {action: g, actionner: \"fake:gate\", parameters: {say: g}}\n";
+    World *world = world_new(rules);
+    world_start(world);
+    gate_shut();
+    g_assert_cmpint(offer(world, "two", "p", "1"), ==, ENGINE_ACCEPTED);
+    wait_gate(1);
+    engine_stop(world->engine, 0);
+    engine_free(world->engine);
+    metrics_free(world->metrics);
+    assert_text(ran_text(), "f g");
+    gate_open();
+    world->options.metrics = world->metrics = metrics_new();
+    world->engine = engine_new(&world->options, NULL);
+    g_assert_nonnull(world->engine);
+    world_drain(world);
+    assert_text(ran_text(), "f g g");
+    world_free(world);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/engine/refuse/refused-store-still-acts", test_refused_store_still_acts);
@@ -156,5 +181,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/engine/refuse/backlog-waits-for-commits", test_backlog_waits_for_commits);
     g_test_add_func("/engine/refuse/stop-waits-for-commits", test_stop_waits_for_commits);
     g_test_add_func("/engine/refuse/deaf-action-is-named", test_deaf_action_is_named);
+    g_test_add_func("/engine/refuse/recorded-failure-stays-one", test_recorded_failure_stays_one);
     return g_test_run();
 }
