@@ -319,6 +319,11 @@ static const struct {
     {"found unexpected end of stream", "the file ends inside a quoted text: a closing quote is missing"},
     {"did not find expected ',' or ']'", "a list in [ ] lacks a ',' or its ']'"},
     {"did not find expected ',' or '}'", "a map in { } lacks a ',' or its '}'"},
+    {"did not find expected node content", "a value is missing here, or a ',' or a bracket is one too many"},
+    {"found character that cannot start any token",
+     "a text cannot start with this character: put the whole text in quotes"},
+    {"did not find expected alphabetic or numeric character",
+     "after * or & the name of an anchor must follow: a text that starts with them must be quoted"},
     {"found unknown escape character",
      "an unknown escape after '\\' in a double-quoted text: use single quotes, or write '\\\\'"},
 };
@@ -372,6 +377,18 @@ static void report_parser(const yaml_parser_t *parser, const char *text, size_t 
     diag_add(diags, DIAG_ERROR, file, line_of(mark), column_of(mark), "not valid YAML: %s%s", problem, context);
 }
 
+// libyaml compares each %TAG line with all earlier ones: a megabyte of them would take it minutes.
+static bool has_many_tag_lines(const char *text, size_t len) {
+    enum { MAX_TAG_LINES = 32 };
+    size_t count = 0;
+    const char *at = text, *end = text + len;
+    while ((at = memmem(at, (size_t)(end - at), "%TAG", 4)) && count <= MAX_TAG_LINES) {
+        count += at == text || at[-1] == '\n' || at[-1] == '\r';
+        at += 4;
+    }
+    return count > MAX_TAG_LINES;
+}
+
 static bool check_text(const char *text, size_t len, const char *file, const YamlLimits *limits, DiagList *diags) {
     if (len > limits->max_bytes) {
         diag_add(diags, DIAG_ERROR, file, 0, 0, "the file is %zu bytes long: at most %zu are read", len,
@@ -379,13 +396,18 @@ static bool check_text(const char *text, size_t len, const char *file, const Yam
         return false;
     }
     const char *bad = NULL;
-    if (g_utf8_validate_len(text, len, &bad))
-        return true;
-    unsigned line, column;
-    place_of_offset(text, (size_t)(bad - text), &line, &column);
-    diag_add(diags, DIAG_ERROR, file, line, column, "%s",
-             *bad ? "the text is not valid UTF-8 here" : "there is a NUL character: this is no text file");
-    return false;
+    if (!g_utf8_validate_len(text, len, &bad)) {
+        unsigned line, column;
+        place_of_offset(text, (size_t)(bad - text), &line, &column);
+        diag_add(diags, DIAG_ERROR, file, line, column, "%s",
+                 *bad ? "the text is not valid UTF-8 here" : "there is a NUL character: this is no text file");
+        return false;
+    }
+    if (has_many_tag_lines(text, len)) {
+        diag_add(diags, DIAG_ERROR, file, 0, 0, "there are too many %%TAG lines");
+        return false;
+    }
+    return true;
 }
 
 static bool run(Builder *b, yaml_parser_t *parser, const char *text, size_t len) {

@@ -154,8 +154,8 @@ static void test_bad_files(void) {
     check_said("otel: {trace_enabled: 1}\n", NULL, true,
                "c:1:8: warning: otel: unknown key \"trace_enabled\": did you mean traces_enabled?\n");
     check_said("a: [\n", NULL, false,
-               "c:2:1: error: not valid YAML: did not find expected node content (while parsing a "
-               "flow node that starts at line 2)\n");
+               "c:2:1: error: not valid YAML: a value is missing here, or a ',' or a bracket is one too many (while "
+               "parsing a flow node that starts at line 2)\n");
     g_autoptr(DiagList) diags = diag_list_new();
     g_assert_null(config_load("/nowhere/config.yaml", NULL, &catalogue, diags));
     g_autofree char *said = diag_list_text(diags);

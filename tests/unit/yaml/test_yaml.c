@@ -139,6 +139,9 @@ static void test_syntax_errors(void) {
     check_bad("? [a, b]\n: 1\n", "f.yaml:1:3: error: a key must be a text, not a list or a map");
     check_bad("a: !!binary aGk=\n", "!!binary is not supported");
     check_bad("a: \"\\z\"\n", "an unknown escape");
+    check_bad("a: @b\n", "f.yaml:1:4: error: not valid YAML: a text cannot start with this character");
+    check_bad("a: *\n", "a text that starts with them must be quoted");
+    check_bad("a: [b, ]]\n", "f.yaml:1:9: error: not valid YAML");
 }
 
 static void test_bad_bytes(void) {
@@ -198,6 +201,21 @@ static void test_alias_bomb(void) {
     for (int i = 1; i < 60; i++)
         g_string_append_printf(merges, "- &a%d {<<: [*a%d, *a%d]}\n", i, i - 1, i - 1);
     check_bad(merges->str, "once its aliases (*name) are expanded");
+}
+
+// libyaml takes time by the square of their number.
+static void test_many_tag_lines(void) {
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (int i = 0; i < 32; i++)
+        g_string_append_printf(text, "%%TAG !a%d! b\n", i);
+    g_autofree char *fine = g_strconcat(text->str, "--- a\n", NULL);
+    g_autoptr(YamlDoc) doc = parse_good(fine);
+    for (int i = 32; i < 100000; i++)
+        g_string_append_printf(text, "%%TAG !a%d! b\n", i);
+    g_string_append(text, "--- a\n");
+    gint64 start = g_get_monotonic_time();
+    check_bad(text->str, "f.yaml: error: there are too many %TAG lines");
+    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
 }
 
 static void test_bool(void) {
@@ -386,6 +404,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/yaml/limits", test_limits);
     g_test_add_func("/yaml/deep-nesting", test_deep_nesting);
     g_test_add_func("/yaml/alias-bomb", test_alias_bomb);
+    g_test_add_func("/yaml/many-tag-lines", test_many_tag_lines);
     g_test_add_func("/yaml/bool", test_bool);
     g_test_add_func("/yaml/int", test_int);
     g_test_add_func("/yaml/scalar-text", test_scalar_text);
