@@ -14,7 +14,7 @@
 #define DEFAULT_CONNECT_US (10 * G_USEC_PER_SEC)
 #define CANCEL_LOOK_US (50 * 1000)
 #define POLL_MS 60000
-// Idle connections of one place of the fast pool: one HTTP/2, and one HTTP/1.1 for uploads.
+// Idle connections of one place of the fast pool. Clients talk to one server, now and then to a second one.
 #define SLOT_CONNECTIONS 2L
 
 // A place of the fast pool: a handle with a connection cache of its own, used by one caller at a time.

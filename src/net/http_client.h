@@ -1,6 +1,7 @@
 // The real transport, over libcurl. A short call runs on the caller's own thread over a kept connection of a small pool
-// (no hop between threads); when all of these are busy, and for long-lived streams, the call goes to one I/O thread
-// that multiplexes (multi interface, HTTP/2). Idle connections are kept. CAs are parsed once and shared (X509_STORE).
+// (no hop between threads, HTTP/1.1); when all of these are busy, and for long-lived calls, the call goes to one I/O
+// thread that multiplexes (multi interface, HTTP/2). Calls with on_data have a connection of their own there, so that a
+// slow reader holds nobody else up. Idle connections are kept. CAs are parsed once and shared (X509_STORE).
 #pragma once
 
 #include "net/http.h"
