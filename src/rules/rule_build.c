@@ -24,12 +24,18 @@ static void take_problem(DiagList *diags, const YamlNode *node, const char *name
 }
 
 static void build_names(RuleMatch *match, const YamlNode *list) {
-    size_t count = block_list_count(list);
-    match->rules = g_new0(MatchText, count + 1);
+    size_t count = block_list_count(list), bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += is_text(block_list_item(list, i)) ? strlen(block_list_item(list, i)->text) + 1 : 0;
+    match->rules = g_malloc0(MAX(count * sizeof(MatchText) + bytes, 1));
+    char *text = (char *)(match->rules + count);
     for (size_t i = 0; i < count; i++) {
         const YamlNode *item = block_list_item(list, i);
-        if (is_text(item))
-            match->rules[match->rule_count++] = (MatchText){.text = g_strdup(item->text), .len = strlen(item->text)};
+        if (!is_text(item))
+            continue;
+        size_t len = strlen(item->text);
+        match->rules[match->rule_count++] = (MatchText){.text = memcpy(text, item->text, len + 1), .len = len};
+        text += len + 1;
     }
 }
 
@@ -164,6 +170,7 @@ static void build_rule(Builder *builder, const Block *block, GArray *rules) {
     const YamlNode *match = yaml_get(node, "match");
     unsigned errors = builder->diags->errors;
     rule.match = build_match(match, builder->diags);
+    rule.match->last = !rule.continue_;
     if (rule_match_is_empty(rule.match) && builder->diags->errors == errors &&
         (!match || match->kind == YAML_MAP || yaml_is_null(match)))
         yaml_diag(builder->diags, DIAG_WARNING, match && match->kind == YAML_MAP ? match : node,

@@ -5,17 +5,22 @@
 // Key number 0 is the Falco rule's name, the others are fields.
 enum { KEY_RULE_NAME, KEY_COUNT = RULE_INDEX_FIELDS + 1 };
 
+// Keys are told apart by their hash alone: rules of two that collide share a list, and each is asked in full anyway.
 typedef struct {
-    const char *text; // NULL: an empty slot
-    size_t len;
-    uint64_t hash;
-    unsigned key;
-    uint32_t wanted; // how many rules could be filed here
+    uint64_t hash; // 0: an empty slot
+    // Where the rules stand in `entries`; a single one stands here itself, which saves a cache miss.
     uint32_t first, count;
 } Slot;
 
+// What is known of a slot while the index is built.
+typedef struct {
+    uint32_t wanted; // how many rules could be filed here
+    unsigned key;
+} SlotPlan;
+
 struct RuleIndex {
     Slot *slots;
+    SlotPlan *plans; // NULL when built
     size_t mask;
     uint32_t *entries;
     uint32_t general_count; // at the start of entries
@@ -28,25 +33,25 @@ static uint64_t hash_of(unsigned key, const char *text, size_t len) {
     uint64_t hash = 14695981039346656037ULL + key;
     for (size_t i = 0; i < len; i++)
         hash = (hash ^ (uint8_t)text[i]) * 1099511628211ULL;
-    return hash ^ hash >> 32;
+    hash ^= hash >> 32;
+    return hash ? hash : 1;
 }
 
-// The slot of this key and text, or the empty one where it would go.
-static Slot *slot_of(const RuleIndex *index, unsigned key, const char *text, size_t len) {
-    uint64_t hash = hash_of(key, text, len);
-    for (size_t i = hash & index->mask;; i = (i + 1) & index->mask) {
-        Slot *slot = &index->slots[i];
-        if (!slot->text ||
-            (slot->hash == hash && slot->key == key && slot->len == len && memcmp(slot->text, text, len) == 0))
-            return slot;
-    }
+// The number of the slot of this key and text, or of the empty one where it would go.
+static size_t slot_of(const RuleIndex *index, unsigned key, const char *text, size_t len, uint64_t *hash) {
+    *hash = hash_of(key, text, len);
+    size_t i = *hash & index->mask;
+    while (index->slots[i].hash && index->slots[i].hash != *hash)
+        i = (i + 1) & index->mask;
+    return i;
 }
 
-static Slot *slot_make(RuleIndex *index, unsigned key, const MatchText *text) {
-    Slot *slot = slot_of(index, key, text->text, text->len);
-    if (!slot->text)
-        *slot = (Slot){.text = text->text, .len = text->len, .hash = hash_of(key, text->text, text->len), .key = key};
-    return slot;
+static size_t slot_made(RuleIndex *index, unsigned key, const MatchText *text) {
+    uint64_t hash = 0;
+    size_t i = slot_of(index, key, text->text, text->len, &hash);
+    index->slots[i].hash = hash;
+    index->plans[i].key = key;
+    return i;
 }
 
 // The field's key number, KEY_COUNT when it has none.
@@ -61,68 +66,72 @@ static bool is_indexable(const RuleIndex *index, const Condition *condition) {
     return condition->op == CONDITION_EQUALS && key_of(index, &condition->field) < KEY_COUNT;
 }
 
-// The condition of the set that the fewest rules ask for; NULL when none can be indexed.
-static Slot *rarest(const RuleIndex *index, const ConditionSet *set) {
-    Slot *best = NULL;
+enum { NO_SLOT = SIZE_MAX };
+
+// The slot of the set's condition that the fewest rules ask for; NO_SLOT when none can be indexed.
+static size_t rarest(RuleIndex *index, const ConditionSet *set) {
+    size_t best = NO_SLOT;
     for (size_t i = 0; i < set->count; i++) {
         const Condition *condition = &set->conditions[i];
         if (!is_indexable(index, condition))
             continue;
-        Slot *slot = slot_of(index, key_of(index, &condition->field), condition->value.text, condition->value.len);
-        if (!best || slot->wanted < best->wanted)
+        size_t slot = slot_made(index, key_of(index, &condition->field), &condition->value);
+        if (best == NO_SLOT || index->plans[slot].wanted < index->plans[best].wanted)
             best = slot;
     }
     return best;
 }
 
-static uint64_t cost_by_fields(const RuleIndex *index, const RuleMatch *match) {
+static uint64_t cost_by_fields(RuleIndex *index, const RuleMatch *match) {
     uint64_t cost = match->field_count > 0 ? 0 : UINT64_MAX;
     for (size_t i = 0; i < match->field_count; i++) {
-        const Slot *slot = rarest(index, &match->fields[i]);
-        if (!slot)
+        size_t slot = rarest(index, &match->fields[i]);
+        if (slot == NO_SLOT)
             return UINT64_MAX;
-        cost += slot->wanted;
+        cost += index->plans[slot].wanted;
     }
     return cost;
 }
 
-static uint64_t cost_by_names(const RuleIndex *index, const RuleMatch *match) {
+static uint64_t cost_by_names(RuleIndex *index, const RuleMatch *match) {
     uint64_t cost = match->rule_count > 0 ? 0 : UINT64_MAX;
     for (size_t i = 0; i < match->rule_count; i++)
-        cost += slot_of(index, KEY_RULE_NAME, match->rules[i].text, match->rules[i].len)->wanted;
+        cost += index->plans[slot_made(index, KEY_RULE_NAME, &match->rules[i])].wanted;
     return cost;
 }
 
-static void file_each(RuleIndex *index, const RuleMatch *match, void (*file)(RuleIndex *, Slot *, uint32_t),
+// Calls `file` with each slot where the rule is to be found: NO_SLOT for the list of those that are always asked.
+static void file_each(RuleIndex *index, const RuleMatch *match, void (*file)(RuleIndex *, size_t, uint32_t),
                       uint32_t rule) {
     uint64_t by_names = cost_by_names(index, match), by_fields = cost_by_fields(index, match);
     if (by_names == UINT64_MAX && by_fields == UINT64_MAX) {
-        file(index, NULL, rule);
+        file(index, NO_SLOT, rule);
         return;
     }
     if (by_names <= by_fields) {
         for (size_t i = 0; i < match->rule_count; i++)
-            file(index, slot_of(index, KEY_RULE_NAME, match->rules[i].text, match->rules[i].len), rule);
+            file(index, slot_made(index, KEY_RULE_NAME, &match->rules[i]), rule);
         return;
     }
     for (size_t i = 0; i < match->field_count; i++)
         file(index, rarest(index, &match->fields[i]), rule);
 }
 
-static void count_one(RuleIndex *index, Slot *slot, uint32_t rule) {
-    if (!slot) {
+static void count_one(RuleIndex *index, size_t slot, uint32_t rule) {
+    if (slot == NO_SLOT) {
         index->general_count++;
         return;
     }
-    slot->count++;
-    index->used[slot->key] = true;
+    index->slots[slot].count++;
+    index->used[index->plans[slot].key] = true;
 }
 
-static void write_one(RuleIndex *index, Slot *slot, uint32_t rule) {
-    if (!slot) {
+static void write_one(RuleIndex *index, size_t number, uint32_t rule) {
+    if (number == NO_SLOT) {
         index->entries[index->general_count++] = rule;
         return;
     }
+    Slot *slot = &index->slots[number];
     // Two items of a rule may ask for the same.
     if (slot->count > 0 && index->entries[slot->first + slot->count - 1] == rule)
         return;
@@ -145,12 +154,12 @@ static size_t collect_fields(RuleIndex *index, const RuleMatch *match) {
 
 static void count_wanted(RuleIndex *index, const RuleMatch *match) {
     for (size_t i = 0; i < match->rule_count; i++)
-        slot_make(index, KEY_RULE_NAME, &match->rules[i])->wanted++;
+        index->plans[slot_made(index, KEY_RULE_NAME, &match->rules[i])].wanted++;
     for (size_t i = 0; i < match->field_count; i++)
         for (size_t c = 0; c < match->fields[i].count; c++) {
             const Condition *condition = &match->fields[i].conditions[c];
             if (is_indexable(index, condition))
-                slot_make(index, key_of(index, &condition->field), &condition->value)->wanted++;
+                index->plans[slot_made(index, key_of(index, &condition->field), &condition->value)].wanted++;
         }
 }
 
@@ -164,6 +173,7 @@ RuleIndex *rule_index_new(const RuleMatch *const *matches, size_t count) {
     while (size < texts * 2)
         size *= 2;
     index->slots = g_new0(Slot, size);
+    index->plans = g_new0(SlotPlan, size);
     index->mask = size - 1;
     for (size_t i = 0; i < count; i++)
         count_wanted(index, matches[i]);
@@ -180,6 +190,10 @@ RuleIndex *rule_index_new(const RuleMatch *const *matches, size_t count) {
     index->general_count = 0;
     for (size_t i = 0; i < count; i++)
         file_each(index, matches[i], write_one, (uint32_t)i);
+    for (size_t i = 0; i < size; i++)
+        if (index->slots[i].count == 1)
+            index->slots[i].first = index->entries[index->slots[i].first];
+    g_clear_pointer(&index->plans, g_free);
     return index;
 }
 
@@ -216,9 +230,9 @@ void rule_index_find(const RuleIndex *index, const Event *event, RuleCandidates 
         }
         if (!text)
             continue;
-        const Slot *slot = slot_of(index, key, text, len);
-        if (slot->text)
-            add_list(candidates, index->entries + slot->first, slot->count);
+        uint64_t hash = 0;
+        const Slot *slot = &index->slots[slot_of(index, key, text, len, &hash)];
+        add_list(candidates, slot->count == 1 ? &slot->first : index->entries + slot->first, slot->count);
     }
 }
 

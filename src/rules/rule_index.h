@@ -12,7 +12,7 @@ enum { RULE_INDEX_FIELDS = 8, RULE_INDEX_LISTS = RULE_INDEX_FIELDS + 2 };
 
 typedef struct RuleIndex RuleIndex;
 
-// The index keeps pointers into the matches; their order is the order of the rules.
+// The index keeps pointers into the matches of fields; their order is the order of the rules.
 RuleIndex *rule_index_new(const RuleMatch *const *matches, size_t count);
 void rule_index_free(RuleIndex *index);
 

@@ -19,11 +19,9 @@ void condition_set_clear(ConditionSet *set) {
 }
 
 void rule_match_clear(RuleMatch *match) {
-    for (size_t i = 0; i < match->rule_count; i++)
-        g_free(match->rules[i].text);
     for (size_t i = 0; i < match->tag_count; i++)
         tag_set_clear(&match->tags[i]);
-    for (size_t i = 0; i < match->field_count; i++)
+    for (size_t i = 0; !match->packed && i < match->field_count; i++)
         condition_set_clear(&match->fields[i]);
     g_free(match->rules);
     g_free(match->tags);
@@ -31,6 +29,38 @@ void rule_match_clear(RuleMatch *match) {
     g_free(match->priority_text);
     g_free(match->source);
     *match = (RuleMatch){.priorities = RULE_MATCH_ANY_PRIORITY};
+}
+
+static MatchText pack_text(char **room, const MatchText *text) {
+    MatchText packed = {.text = memcpy(*room, text->text, text->len + 1), .len = text->len};
+    *room += text->len + 1;
+    return packed;
+}
+
+void rule_match_pack(RuleMatch *match) {
+    if (match->packed || match->field_count == 0)
+        return;
+    size_t conditions = 0, bytes = 0;
+    for (size_t i = 0; i < match->field_count; i++) {
+        conditions += match->fields[i].count;
+        for (size_t c = 0; c < match->fields[i].count; c++)
+            bytes += match->fields[i].conditions[c].field.len + match->fields[i].conditions[c].value.len + 2;
+    }
+    ConditionSet *sets = g_malloc(match->field_count * sizeof *sets + conditions * sizeof(Condition) + bytes);
+    Condition *condition = (Condition *)(sets + match->field_count);
+    char *room = (char *)(condition + conditions);
+    for (size_t i = 0; i < match->field_count; i++) {
+        ConditionSet *set = &match->fields[i];
+        sets[i] = (ConditionSet){.conditions = condition, .count = set->count};
+        for (size_t c = 0; c < set->count; c++)
+            *condition++ = (Condition){.field = pack_text(&room, &set->conditions[c].field),
+                                       .op = set->conditions[c].op,
+                                       .value = pack_text(&room, &set->conditions[c].value)};
+        condition_set_clear(set);
+    }
+    g_free(match->fields);
+    match->fields = sets;
+    match->packed = true;
 }
 
 bool rule_match_is_empty(const RuleMatch *match) {

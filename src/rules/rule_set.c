@@ -40,8 +40,15 @@ RuleSet *rule_set_new(GArray *rules, const char *fingerprint) {
     set->fingerprint = g_strdup(fingerprint);
     set->references = 1;
     g_autofree const RuleMatch **matches = g_new(const RuleMatch *, MAX(count, 1));
-    for (size_t i = 0; i < count; i++)
-        matches[i] = set->rules[i].match;
+    set->matches = g_new(RuleMatch, MAX(count, 1));
+    for (size_t i = 0; i < count; i++) {
+        Rule *rule = &set->rules[i];
+        set->matches[i] = *rule->match;
+        g_free(rule->match);
+        rule->match = &set->matches[i];
+        rule_match_pack(rule->match);
+        matches[i] = rule->match;
+    }
     set->index = rule_index_new(matches, count);
     return set;
 }
@@ -54,9 +61,13 @@ RuleSet *rule_set_ref(RuleSet *set) {
 void rule_set_unref(RuleSet *set) {
     if (!set || __atomic_sub_fetch(&set->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
+        rule_match_clear(&set->matches[i]);
+        set->rules[i].match = NULL;
         rule_clear(&set->rules[i]);
+    }
     g_free(set->rules);
+    g_free(set->matches);
     rule_index_free(set->index);
     g_free(set->fingerprint);
     g_free(set);
@@ -75,13 +86,13 @@ size_t rule_set_match(const RuleSet *set, const Event *event, const Rule **out, 
     rule_index_find(set->index, event, &candidates);
     size_t found = 0;
     for (uint32_t i = 0; rule_candidates_next(&candidates, &i);) {
-        const Rule *rule = &set->rules[i];
-        if (!rule_match_event(rule->match, event))
+        const RuleMatch *match = &set->matches[i];
+        if (!rule_match_event(match, event))
             continue;
         if (found < max)
-            out[found] = rule;
+            out[found] = &set->rules[i];
         found++;
-        if (!rule->continue_)
+        if (match->last)
             break;
     }
     return found;

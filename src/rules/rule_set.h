@@ -6,6 +6,8 @@
 
 struct RuleSet {
     Rule *rules;
+    // What matching reads, side by side. The rules' `match` point here.
+    RuleMatch *matches;
     size_t count;
     RuleIndex *index;
     char *fingerprint; // of the files' contents; "" for a set that came from no file
