@@ -57,21 +57,21 @@ static yyjson_doc *make_selector(yyjson_val *labels, yyjson_val *expressions) {
     return selector;
 }
 
-static bool says_whom_it_selects(const Owner *owner) {
+static bool says_whom_it_selects(const KubeOwner *owner) {
     return owner_is(owner, "ReplicaSet") || owner_is(owner, "StatefulSet") || owner_is(owner, "DaemonSet");
 }
 
 // The owner's own selector: it never changes, while a pod may have got labels since (from kubernetes:label, say) that
 // the owner's other pods do not have. A ReplicaSet is one generation of what owns it, so the name is that one's.
-static bool target_of_owner(const ActionContext *context, const Owner *owner, EgressTarget *target, GError **error) {
+static bool target_of_owner(const ActionContext *context, const KubeOwner *owner, EgressTarget *target,
+                            GError **error) {
     g_auto(KubeObject) object = {0};
     if (!owner_read(context, owner, &object, error))
         return false;
-    Owner top = *owner;
-    if (owner_is(owner, "ReplicaSet"))
-        owner_of(object.root, &top);
-    target->name = g_strdup(top.name);
-    target->kind = g_strdup(top.kind);
+    g_auto(KubeOwner) above = {0};
+    bool is_generation = owner_is(owner, "ReplicaSet") && kube_pod_owner(object.root, &above);
+    target->name = g_strdup(is_generation ? above.name : owner->name);
+    target->kind = g_strdup(is_generation ? above.kind : owner->kind);
     target->selector = make_selector(kube_object_get(object.root, "spec", "selector", "matchLabels", NULL),
                                      kube_object_get(object.root, "spec", "selector", "matchExpressions", NULL));
     return true;
@@ -79,8 +79,8 @@ static bool target_of_owner(const ActionContext *context, const Owner *owner, Eg
 
 bool egress_target_find(const ActionContext *context, yyjson_val *pod, EgressTarget *target, GError **error) {
     g_auto(EgressTarget) found = {0};
-    Owner owner;
-    bool owned = owner_of(pod, &owner);
+    g_auto(KubeOwner) owner = {0};
+    bool owned = kube_pod_owner(pod, &owner);
     if (owned && says_whom_it_selects(&owner)) {
         if (!target_of_owner(context, &owner, &found, error))
             return false;

@@ -40,14 +40,14 @@ static void leave_alone(const ActionContext *context, ActionResult *result, cons
 }
 
 // Whether enough pods of the owner are ready; where not, `result` is ACTION_IGNORED.
-static bool check_replicas(const ActionContext *context, ActionResult *result, const Owner *owner, GError **error) {
+static bool check_replicas(const ActionContext *context, ActionResult *result, const KubeOwner *owner, GError **error) {
     const TerminateParams *params = context->params;
     g_auto(KubeObject) object = {0};
     if (!owner_read(context, owner, &object, error)) {
         g_prefix_error(error, "the pod was not terminated, since its owner's healthy replicas cannot be counted: ");
         return false;
     }
-    // Kubernetes leaves out a zero of the status, and takes absent wanted replicas as one.
+    // Kubernetes leaves a zero out of the status, and takes absent wanted replicas as one.
     yyjson_val *wanted_value = kube_object_get(object.root, "spec", "replicas", NULL);
     int64_t wanted = wanted_value ? yyjson_get_sint(wanted_value) : 1;
     int64_t ready = yyjson_get_sint(kube_object_get(object.root, "status", "readyReplicas", NULL));
@@ -65,8 +65,14 @@ static bool check_replicas(const ActionContext *context, ActionResult *result, c
 // True with result->status still ACTION_SUCCESS when nothing speaks against it.
 static bool check_guards(const ActionContext *context, ActionResult *result, yyjson_val *pod, GError **error) {
     const TerminateParams *params = context->params;
-    Owner owner;
-    if (!owner_of(pod, &owner)) {
+    if (kube_pod_is_mirror(pod)) {
+        g_autofree char *name = target_name(context);
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
+                    "%s is a static pod: its node runs it from a file, and deleting it here would end nothing", name);
+        return false;
+    }
+    g_auto(KubeOwner) owner = {0};
+    if (!kube_pod_owner(pod, &owner)) {
         if (params->ignore_standalone_pods)
             leave_alone(context, result, "nothing would create it anew, and ignore_standalone_pods is set");
         return true;
@@ -119,7 +125,7 @@ static bool terminate_run(const ActionContext *context, ActionResult *result, GE
         return false;
     if (result->status != ACTION_SUCCESS)
         return true;
-    return delete_pod(context, result, kube_object_text(pod.root, "metadata", "uid", NULL), error);
+    return delete_pod(context, result, kube_object_uid(pod.root), error);
 }
 
 static const char *const terminate_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};

@@ -1,19 +1,11 @@
-// Who keeps a pod alive: the controller among its owner references, and what that one says of its pods.
+// What keeps a pod alive, read so that it can be asked about its pods.
 #pragma once
 
 #include "actionners/actionner.h"
-#include "kube/kube_client.h"
+#include "kube/kube_pod.h"
 
-// The texts belong to the object that was looked at.
-typedef struct {
-    const char *api_version, *kind, *name, *uid;
-} Owner;
+bool owner_is(const KubeOwner *owner, const char *kind);
 
-// The controller of `object`; false when nothing controls it.
-bool owner_of(yyjson_val *object, Owner *owner);
-
-// Reads the owner, which must be of the kind ReplicaSet, StatefulSet, DaemonSet or Deployment. NOT_FOUND also when the
-// one of that name has another UID.
-bool owner_read(const ActionContext *context, const Owner *owner, KubeObject *object, GError **error);
-
-bool owner_is(const Owner *owner, const char *kind);
+// Reads the owner of the event's pod, which must be of the kind ReplicaSet, StatefulSet or DaemonSet, whatever its API
+// group. NOT_FOUND also when the one of that name is another one (by its UID).
+bool owner_read(const ActionContext *context, const KubeOwner *owner, KubeObject *object, GError **error);

@@ -2,6 +2,7 @@
 
 #include "actionners/names.h"
 #include "base/error.h"
+#include "kube/kube_pod.h"
 
 #include <string.h>
 
@@ -71,7 +72,7 @@ bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObj
         target_explain(context, error);
         return false;
     }
-    const char *uid = kube_object_text(read.root, "metadata", "uid", NULL);
+    const char *uid = kube_object_uid(read.root);
     if (!uid) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the API server's answer about the pod '%s' has no UID",
                     event->pod);
@@ -92,8 +93,8 @@ static bool node_of_pod(const ActionContext *context, ActionResult *result, char
         return false;
     if (!pod.root)
         return true;
-    const char *name = kube_object_text(pod.root, "spec", "nodeName", NULL);
-    if (!name || name[0] == '\0') {
+    const char *name = kube_pod_node(pod.root);
+    if (!name) {
         g_autofree char *target = target_name(context);
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "%s is on no node yet", target);
         return false;
