@@ -13,6 +13,7 @@ static const YamlLimits LIMITS = {.max_bytes = KUBE_FILE_MAX, .max_depth = 32, .
 // One text on its way to a KubeConfig.
 typedef struct {
     KubeConfig *config;
+    const char *file;
     char *folder;
     DiagList *diags;
 } Parse;
@@ -317,8 +318,7 @@ static void read_user(Parse *parse, const YamlNode *user, const YamlNode *cluste
 
 static void read_root(Parse *parse, const YamlNode *root) {
     if (!root || root->kind != YAML_MAP) {
-        const char *file = root ? root->file : "kubeconfig";
-        diag_add(parse->diags, DIAG_ERROR, file, root ? root->line : 0, root ? root->column : 0,
+        diag_add(parse->diags, DIAG_ERROR, parse->file, root ? root->line : 0, root ? root->column : 0,
                  "a kubeconfig must be a map, this is %s", root ? yaml_kind_name(root->kind) : "empty");
         return;
     }
@@ -358,7 +358,7 @@ KubeConfig *kube_config_parse(const char *text, size_t len, const char *file, GE
     g_autoptr(YamlDoc) doc = yaml_parse(text, len, file, &LIMITS, diags);
     g_autoptr(KubeConfig) config = kube_config_new_empty();
     g_autofree char *folder = g_path_get_dirname(file);
-    Parse parse = {.config = config, .folder = folder, .diags = diags};
+    Parse parse = {.config = config, .file = file, .folder = folder, .diags = diags};
     if (doc)
         read_root(&parse, yaml_root(doc));
     if (diags->errors == 0)
