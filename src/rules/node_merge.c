@@ -16,6 +16,7 @@ NodePool *node_pool_new(void) {
 static YamlNode *node_new(NodePool *pool, YamlKind kind, const YamlNode *place, size_t capacity) {
     YamlNode *node = g_new0(YamlNode, 1);
     node->kind = kind;
+    node->text = "";
     node->line = place->line;
     node->column = place->column;
     node->file = place->file;

@@ -1,10 +1,17 @@
 // How long rules take to load and to match, with 10 and with 10,000 of them. Not a test: run it by hand.
-#include "base/clock.h"
 #include "fake_catalogue.h"
 #include "rules/rule_set.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+// CPU time: what else the machine does counts less than by the wall's clock.
+static int64_t cpu_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
 
 static RuleSet *make(unsigned count, const char *match, double *load_ms) {
     g_autoptr(GString) text = g_string_new("- action: Label\n  actionner: kubernetes:label\n"
@@ -18,9 +25,9 @@ static RuleSet *make(unsigned count, const char *match, double *load_ms) {
     }
     RuleText texts = {"rules.yaml", text->str, text->len};
     g_autoptr(DiagList) diags = diag_list_new();
-    int64_t before = clock_monotonic_us(clock_system());
+    int64_t before = cpu_ns();
     RuleSet *set = rule_set_parse(&texts, 1, "", fake_catalogue(), diags);
-    *load_ms = (double)(clock_monotonic_us(clock_system()) - before) / 1000;
+    *load_ms = (double)(cpu_ns() - before) / 1e6;
     g_autofree char *findings = diag_list_text(diags);
     if (!set)
         g_error("%s", findings);
@@ -29,7 +36,7 @@ static RuleSet *make(unsigned count, const char *match, double *load_ms) {
 
 // Nanoseconds a match, over events that each match one rule.
 static double match_ns(const RuleSet *set, unsigned count) {
-    enum { EVENTS = 512, ROUNDS = 400 };
+    enum { EVENTS = 512, ROUNDS = 1000 };
     static Event *events[EVENTS];
     for (unsigned i = 0; i < EVENTS; i++) {
         unsigned n = (i * 7919U) % count;
@@ -46,17 +53,17 @@ static double match_ns(const RuleSet *set, unsigned count) {
     const Rule *found[16];
     size_t total = 0;
     int64_t best = INT64_MAX;
-    for (int take = 0; take < 5; take++) {
-        int64_t before = clock_monotonic_us(clock_system());
-        for (int round = 0; round < ROUNDS; round++)
-            for (unsigned i = 0; i < EVENTS; i++)
-                total += rule_set_match(set, events[i], found, 16);
-        best = MIN(best, clock_monotonic_us(clock_system()) - before);
+    // The quickest round is the one that was disturbed least.
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t before = cpu_ns();
+        for (unsigned i = 0; i < EVENTS; i++)
+            total += rule_set_match(set, events[i], found, 16);
+        best = MIN(best, cpu_ns() - before);
     }
-    g_assert_cmpuint(total, ==, 5UL * EVENTS * ROUNDS);
+    g_assert_cmpuint(total, ==, (size_t)EVENTS * ROUNDS);
     for (unsigned i = 0; i < EVENTS; i++)
         event_unref(events[i]);
-    return (double)best * 1000 / (EVENTS * ROUNDS);
+    return (double)best / EVENTS;
 }
 
 int main(void) {
