@@ -1,6 +1,6 @@
 // kubernetes:log: the end of the pod's log, into an output or the log line.
 #include "actionners/containers.h"
-#include "actionners/log_text.h"
+#include "actionners/plain_text.h"
 #include "actionners/params.h"
 #include "actionners/target.h"
 #include "base/error.h"
@@ -22,7 +22,7 @@ enum { LONGEST_TEXT = 64 * 1024 };
 // Where the bytes go: the output where the rule has one, else the text for the log line.
 typedef struct {
     ArtifactSink *sink;
-    LogText text;
+    PlainText text;
     bool began; // bytes of this container came
     bool ended_line;
 } LogTarget;
@@ -33,7 +33,7 @@ static bool take(LogTarget *target, const char *data, size_t len, GError **error
     target->ended_line = data[len - 1] == '\n';
     if (target->sink)
         return target->sink->write(target->sink, data, len, error);
-    log_text_add(&target->text, data, len);
+    plain_text_add(&target->text, data, len);
     return true;
 }
 
@@ -129,11 +129,11 @@ static bool log_run(const ActionContext *context, ActionResult *result, GError *
         return false;
     if (!pod.root) // another pod now
         return true;
-    LogTarget target = {.sink = context->sink, .text = LOG_TEXT_INIT(LONGEST_TEXT)};
+    LogTarget target = {.sink = context->sink, .text = PLAIN_TEXT_INIT(LONGEST_TEXT)};
     bool ok = stream_pod(context, pod.root, &target, result, error);
     if (ok && !context->sink)
-        result->log = log_text_take(&target.text);
-    log_text_clear(&target.text);
+        result->log = plain_text_take(&target.text);
+    plain_text_clear(&target.text);
     return ok;
 }
 

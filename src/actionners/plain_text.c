@@ -1,11 +1,11 @@
-#include "actionners/log_text.h"
+#include "actionners/plain_text.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 // ECMA-48: an escape sequence is ESC and one letter; ESC [ … and a letter; or ESC ] … (also P, X, ^, _) up to BEL or
 // ESC \. The state lives from piece to piece, since a sequence may be split. Returns whether the byte is text.
-static bool is_text(LogText *text, unsigned char c) {
+static bool is_text(PlainText *text, unsigned char c) {
     switch (text->state) {
     case LOG_TEXT_PLAIN:
         if (c == 0x1b)
@@ -39,7 +39,7 @@ static bool is_text(LogText *text, unsigned char c) {
     return false;
 }
 
-void log_text_add(LogText *text, const char *data, size_t len) {
+void plain_text_add(PlainText *text, const char *data, size_t len) {
     if (!text->kept)
         text->kept = g_string_new(NULL);
     for (size_t i = 0; i < len; i++) {
@@ -55,7 +55,7 @@ void log_text_add(LogText *text, const char *data, size_t len) {
     }
 }
 
-char *log_text_take(LogText *text) {
+char *plain_text_take(PlainText *text) {
     if (!text->kept)
         return g_strdup("");
     size_t start = text->kept->len > text->max ? text->kept->len - text->max : 0;
@@ -68,11 +68,11 @@ char *log_text_take(LogText *text) {
     g_autofree char *valid = g_utf8_make_valid(text->kept->str + start, (gssize)(text->kept->len - start));
     char *taken = text->dropped > 0 ? g_strdup_printf("[%zu bytes before this were left out]\n%s", text->dropped, valid)
                                     : g_steal_pointer(&valid);
-    log_text_clear(text);
+    plain_text_clear(text);
     return taken;
 }
 
-void log_text_clear(LogText *text) {
+void plain_text_clear(PlainText *text) {
     if (text->kept)
         g_string_free(text->kept, TRUE);
     text->kept = NULL;

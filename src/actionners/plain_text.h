@@ -9,16 +9,16 @@ typedef struct {
     size_t max;     // bytes of the end that are kept
     size_t dropped; // bytes that are gone, before what is kept
     enum { LOG_TEXT_PLAIN, LOG_TEXT_ESCAPE, LOG_TEXT_CSI, LOG_TEXT_STRING, LOG_TEXT_STRING_ESCAPE } state;
-} LogText;
+} PlainText;
 
-#define LOG_TEXT_INIT(maximum)                                                                                         \
+#define PLAIN_TEXT_INIT(maximum)                                                                                         \
     { .max = (maximum) }
 
-void log_text_add(LogText *text, const char *data, size_t len);
+void plain_text_add(PlainText *text, const char *data, size_t len);
 
 // What was kept, from the start of a line on, after a note where something was cut; valid UTF-8 without NUL (g_free).
 // "" when nothing came. Empties it.
-char *log_text_take(LogText *text);
+char *plain_text_take(PlainText *text);
 
-void log_text_clear(LogText *text);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(LogText, log_text_clear)
+void plain_text_clear(PlainText *text);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PlainText, plain_text_clear)
