@@ -137,8 +137,7 @@ static void set_text(Decoder *d, const ParamRow *row, const YamlNode *node, cons
 }
 
 static void decode_text(Decoder *d, const ParamRow *row, const YamlNode *node) {
-    // "" is how configurations leave a choice open.
-    if (want_scalar(d, row, node, "a text") && !(row->choices && !*node->text && !row->required))
+    if (want_scalar(d, row, node, "a text"))
         set_text(d, row, node, node->text);
 }
 
@@ -287,6 +286,17 @@ static void report_unknown(Decoder *d, const YamlNode *key, const char *prefix) 
     }
 }
 
+// "" is how configurations leave something open, and so is [] for a map; only a text that has no default can be empty.
+static bool is_absent(const ParamRow *row, const YamlNode *value) {
+    if (yaml_is_null(value))
+        return true;
+    if (value->kind == YAML_LIST)
+        return row->type == PARAM_MAP && value->count == 0;
+    if (value->kind != YAML_SCALAR || *value->text)
+        return false;
+    return row->type != PARAM_TEXT || (!row->required && (row->default_value || row->choices));
+}
+
 // Nodes without a line come from elsewhere, and their file says where.
 static char *place_text(const YamlNode *node) {
     return node->line ? g_strdup_printf("at line %u", node->line) : g_strdup_printf("in %s", node->file);
@@ -298,7 +308,7 @@ static void give(Decoder *d, size_t index, NameKind kind, const YamlNode *key, c
     if (kind == NAME_OLD)
         report(d, DIAG_WARNING, key, NULL, "%s is an old name: write %s", key->text, row->name);
     // Empty is absent, so it neither overrides nor counts as given twice.
-    if (yaml_is_null(value))
+    if (is_absent(row, value))
         return;
     if (given->key && given->over == over) {
         g_autofree char *first = place_text(given->key), *second = place_text(key);

@@ -16,6 +16,9 @@ static void set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yy
 static void set_types(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *first, bool scalars) {
     yyjson_mut_val *types = yyjson_mut_arr(doc);
     yyjson_mut_arr_append(types, copy(doc, first));
+    // A quoted "true" or "5" counts as what it says.
+    if (strcmp(first, "boolean") == 0 || strcmp(first, "integer") == 0)
+        yyjson_mut_arr_append(types, copy(doc, "string"));
     for (size_t i = 0; scalars && i < 3; i++) {
         static const char *const texts[] = {"string", "number", "boolean"};
         if (strcmp(first, texts[i]) != 0)
@@ -52,6 +55,8 @@ static void set_choices(yyjson_mut_doc *doc, yyjson_mut_val *object, const Param
     yyjson_mut_val *all = yyjson_mut_arr(doc);
     for (const char *const *choice = row->choices; *choice; choice++)
         yyjson_mut_arr_append(all, copy(doc, *choice));
+    if (!row->required)
+        yyjson_mut_arr_append(all, copy(doc, ""));
     yyjson_mut_arr_append(all, yyjson_mut_null(doc));
     set(doc, object, "enum", all);
 }

@@ -105,6 +105,20 @@ static void test_empty_file(void) {
     }
 }
 
+// As charts write it: "" for what they leave open.
+static void test_blanks(void) {
+    g_autoptr(Config) config = load("listen_address: ''\nlisten_port: ''\nlog_format: ''\nkubeconfig: ''\n"
+                                    "default_notifiers: []\nstore: {path: ''}\n"
+                                    "otel: {collector_endpoint: '', collector_port: '4317', traces_enabled: ''}\n",
+                                    NULL);
+    g_assert_cmpstr(config->listen_address, ==, "0.0.0.0");
+    g_assert_cmpint(config->listen_port, ==, 2803);
+    g_assert_cmpstr(config->log_format, ==, "color");
+    g_assert_cmpstr(config->otel_collector_endpoint, ==, "localhost");
+    g_assert_cmpint(config->otel_collector_port, ==, 4317);
+    g_assert_cmpstr(config->store_path, ==, "/var/lib/stoop/store.db");
+}
+
 static void test_file(void) {
     g_autoptr(Config) config = load("listen_address: 127.0.0.1\n"
                                     "listen_port: \"0\"\n"
@@ -148,7 +162,7 @@ static void test_bad_files(void) {
                "c:1:14: error: listen_port: must be from 0 to 65535, found \"70000\"\n"
                "c:2:13: error: log_format: must be one of color, text, json, found \"xml\"\n");
     check_said("otel: true\n", NULL, false, "c:1:7: error: otel: must be a map, found a text\n");
-    check_said("store: {path: ''}\n", NULL, false, "c:1:15: error: store.path: \"\" must not be empty\n");
+    check_said("rules_files: [a, '']\n", NULL, false, "c:1:18: error: rules_files: \"\" must not be empty\n");
     check_said("listen_prt: 1\n", NULL, true,
                "c:1:1: warning: unknown key \"listen_prt\": did you mean listen_port?\n");
     check_said("otel: {trace_enabled: 1}\n", NULL, true,
@@ -303,6 +317,7 @@ static const struct {
     {"/config/defaults", test_defaults},
     {"/config/empty-file", test_empty_file},
     {"/config/file", test_file},
+    {"/config/blanks", test_blanks},
     {"/config/bad-files", test_bad_files},
     {"/config/environment", test_environment},
     {"/config/bad-environment", test_bad_environment},

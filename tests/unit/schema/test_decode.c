@@ -119,9 +119,19 @@ static void test_empty_is_absent(void) {
     g_assert_cmpstr(sample->level, ==, "pod");
     g_assert_cmpuint(g_strv_length(sample->namespaces), ==, 2);
     param_free(&table, sample);
+    sample =
+        decode("{labels: {a: b}, armed: '', duration: \"\", namespaces: '', name: '', group: {window_seconds: ''}}");
+    g_assert_cmpint(sample->duration, ==, 5);
+    g_assert_cmpint(sample->window, ==, 7);
+    g_assert_cmpuint(g_strv_length(sample->namespaces), ==, 2);
+    // Without a default, an empty text is one.
+    g_assert_cmpstr(sample->name, ==, "");
+    param_free(&table, sample);
     sample = decode("{labels: {a: b}, namespaces: []}");
     g_assert_cmpuint(g_strv_length(sample->namespaces), ==, 0);
     param_free(&table, sample);
+    check_said("labels: []", false, "f:1:1: error: a:b: labels is required: The labels to set.\n");
+    check_said("labels: ''", false, "f:1:1: error: a:b: labels is required: The labels to set.\n");
 }
 
 static void test_dotted_name_in_one(void) {

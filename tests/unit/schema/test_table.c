@@ -117,7 +117,7 @@ static void test_json_schema(void) {
     yyjson_val *root = yyjson_doc_get_root(doc);
     check_pointer(root, "/type", "[\"object\",\"null\"]");
     check_pointer(root, "/additionalProperties", "false");
-    check_pointer(root, "/properties/a/type", "[\"boolean\",\"null\"]");
+    check_pointer(root, "/properties/a/type", "[\"boolean\",\"string\",\"null\"]");
     check_pointer(root, "/properties/a/default", "true");
     check_pointer(root, "/properties/a/description", "\"Is \\\"it\\\".\"");
     check_pointer(root, "/properties/b/default", "16");
@@ -125,7 +125,7 @@ static void test_json_schema(void) {
     check_pointer(root, "/properties/b/maximum", NULL);
     check_pointer(root, "/properties/b/description", "\"A sentence. Unit: s.\"");
     check_pointer(root, "/properties/bee/deprecated", "true");
-    check_pointer(root, "/properties/c/enum", "[\"one\",\"two\",null]");
+    check_pointer(root, "/properties/c/enum", "[\"one\",\"two\",\"\",null]");
     check_pointer(root, "/properties/group/properties/deep/properties/list/default", "[\"x\",\"y\"]");
     check_pointer(root, "/properties/group/additionalProperties", "false");
     check_pointer(root, "/properties/group/required", "[\"map\"]");
