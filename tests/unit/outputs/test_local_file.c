@@ -116,6 +116,7 @@ static void test_collision(Fixture *f, gconstpointer data) {
     assert_file(third, "third");
     // Without an extension; a dot in an earlier part is none.
     g_autofree char *plain = store(f, "a.b_c", "1");
+    assert_file(plain, "1");
     g_autofree char *plain_again = store(f, "a.b_c", "2");
     g_assert_true(g_str_has_suffix(plain_again, "/a.b_c-2"));
 }
