@@ -126,7 +126,7 @@ static void test_text(void) {
 }
 
 static char *seed(const char *name) {
-    g_autofree char *path = g_build_filename(g_getenv("STOOP_TEST_SOURCE"), "fixtures", "seeds", name, NULL);
+    g_autofree char *path = g_build_filename(FIXTURES, "seeds", name, NULL);
     char *text = NULL;
     g_autoptr(GError) error = NULL;
     g_file_get_contents(path, &text, NULL, &error);

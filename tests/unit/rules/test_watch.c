@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -307,6 +309,47 @@ static void test_old_set_lives_while_used(Fixture *f, const void *data) {
     g_assert_cmpstr(rule_set_get(old, 0)->name, ==, "one");
 }
 
+typedef struct {
+    Fixture *fixture;
+    atomic_bool stop;
+    atomic_uint matches;
+} Reader;
+
+static void *read_on(void *argument) {
+    Reader *reader = argument;
+    static const uint8_t random16[16] = {1};
+    static const char body[] = "{\"rule\":\"X\"}";
+    g_autoptr(Event) event = event_parse(body, strlen(body), NULL, random16, NULL);
+    while (!reader->stop) {
+        g_autoptr(RuleSet) set = rules_holder_get(reader->fixture->holder);
+        const Rule *found[1];
+        g_assert_cmpuint(rule_set_match(set, event, found, 1), ==, 1);
+        g_assert_cmpuint(strlen(found[0]->name), >=, 3);
+        reader->matches++;
+    }
+    return NULL;
+}
+
+// Threads go on matching while the rules are swapped beneath them.
+static void test_readers(Fixture *f, const void *data) {
+    write_rules(f, "rules.yaml", "one");
+    start_with(f, "rules.yaml");
+    Reader reader = {.fixture = f};
+    pthread_t threads[2];
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_assert_true(thread_start(&threads[i], "reader", 0, read_on, &reader, NULL));
+    static const char *const rules[] = {"two", "three", "four"};
+    for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {
+        write_rules(f, "rules.yaml", rules[i]);
+        wait_for_rule(f, rules[i]);
+    }
+    while (reader.matches == 0)
+        sched_yield();
+    reader.stop = true;
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        pthread_join(threads[i], NULL);
+}
+
 #define ADD(name, function) g_test_add("/rules/watch/" name, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv) {
@@ -323,5 +366,6 @@ int main(int argc, char **argv) {
     ADD("change-before-start", test_change_before_start);
     ADD("stop-at-once", test_stop_at_once);
     ADD("old-set", test_old_set_lives_while_used);
+    ADD("readers", test_readers);
     return g_test_run();
 }
