@@ -79,7 +79,7 @@ static bool closing(HttpClient *client) {
     return is;
 }
 
-// False with an error when the caller wants or may wait no longer; else how long to wait at most.
+// How long a caller may wait at most before it looks again; false with an error when it is to wait no longer.
 static bool may_wait(HttpClient *client, const HttpRequest *request, int *wait_ms, GError **error) {
     if (cancel_is_set(request->cancel) || closing(client)) {
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_CANCELLED, "cancelled");
@@ -261,12 +261,10 @@ static bool perform_short(HttpClient *client, const HttpRequest *request, HttpRe
 static bool perform(HttpTransport *transport, const HttpRequest *request, HttpResponse *response, GError **error) {
     HttpClient *client = (HttpClient *)transport;
     response->sent = false;
-    mutex_lock(&client->mutex);
-    if (client->closing) {
-        mutex_unlock(&client->mutex);
-        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_CANCELLED, "cancelled");
+    int wait_ms = 0;
+    if (!may_wait(client, request, &wait_ms, error))
         return false;
-    }
+    mutex_lock(&client->mutex);
     client->callers++;
     client->stats.calls++;
     client->long_lived += request->long_lived ? 1 : 0;
