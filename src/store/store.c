@@ -183,8 +183,8 @@ void store_close(Store *store) {
     for (unsigned i = 0; i < STATEMENT_COUNT; i++)
         g_clear_pointer(&store->statements[i], sqlite3_finalize);
     if (store->writer_db) {
-        // The last one out leaves a single file behind; where it cannot, the log stays and the next start reads it.
-        sqlite3_wal_checkpoint_v2(store->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        // Where this fails (the disk is full), the next start reads the log.
+        sqlite3_wal_checkpoint_v2(store->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         sqlite3_close(store->writer_db);
     }
     if (store->lock_fd >= 0)

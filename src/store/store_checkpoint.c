@@ -4,9 +4,9 @@
 #define IDLE_US (30 * 1000000)
 // Under steady load the thread below never quite catches up, and the log cannot start over. Beyond the first length the
 // writer copies the rest itself when that is little, beyond the second in any case. (Frames of 4 KiB.)
-#define LONG_FRAMES 4096
-#define TOO_LONG_FRAMES 16384
-#define LITTLE_FRAMES 512
+#define LONG_FRAMES 1536
+#define TOO_LONG_FRAMES 8192
+#define LITTLE_FRAMES 256
 
 static void copy(Store *store, Connection *db) {
     int frames = 0, copied = 0;

@@ -4,15 +4,17 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-#define APPLICATION_ID 0x53746f70 // "Stop"
+#define APPLICATION_ID 0x53746f70   // "Stop"
+#define LOG_BYTES (7 * 1024 * 1024) // a little more than it reaches between checkpoints
 
 static const char schema[] =
     "CREATE TABLE events(id INTEGER PRIMARY KEY, accepted_ns INTEGER NOT NULL, trace TEXT NOT NULL, body BLOB NOT "
     "NULL);"
-    "CREATE TABLE pending(id INTEGER PRIMARY KEY);"
-    "CREATE TABLE done(id INTEGER PRIMARY KEY, done_ns INTEGER NOT NULL);"
+    "CREATE TABLE state(id INTEGER PRIMARY KEY, ns INTEGER NOT NULL);"
     "CREATE TABLE results(id INTEGER PRIMARY KEY, recorded_ns INTEGER NOT NULL, action_index INTEGER NOT NULL,"
     " rule TEXT NOT NULL, action TEXT NOT NULL, actionner TEXT NOT NULL, part TEXT NOT NULL, status INTEGER NOT NULL,"
     " text TEXT NOT NULL, duration_us INTEGER NOT NULL);"
@@ -26,17 +28,16 @@ static const char *const statements[STATEMENT_COUNT] = {
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
     [STATEMENT_EVENT] = "INSERT INTO events(id, accepted_ns, trace, body) VALUES(?1, ?2, ?3, ?4)",
-    [STATEMENT_PENDING] = "INSERT INTO pending(id) VALUES(?1)",
+    [STATEMENT_PENDING] = "INSERT INTO state(id, ns) VALUES(?1, ?2)",
     [STATEMENT_RESULT] =
         "INSERT INTO results SELECT 1 + coalesce((SELECT max(id) FROM results WHERE id BETWEEN ?1 AND ?2), ?1 - 1),"
-        " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE EXISTS(SELECT 1 FROM pending WHERE id = ?12)"
+        " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE EXISTS(SELECT 1 FROM state WHERE id = ?12 AND ns < 0)"
         " AND NOT EXISTS(SELECT 1 FROM results WHERE id = ?2)",
-    [STATEMENT_UNPEND] = "DELETE FROM pending WHERE id = ?1",
-    [STATEMENT_DONE] = "INSERT OR REPLACE INTO done(id, done_ns) VALUES(?1, ?2)",
-    [STATEMENT_OLDEST] = "SELECT id FROM done ORDER BY id LIMIT ?1",
+    [STATEMENT_DONE] = "UPDATE state SET ns = ?2 WHERE id = ?1 AND ns < 0",
+    [STATEMENT_OLDEST] = "SELECT id FROM state WHERE id > ?2 AND ns > 0 ORDER BY id LIMIT ?1",
     [STATEMENT_FORGET_EVENT] = "DELETE FROM events WHERE id = ?1",
     [STATEMENT_FORGET_RESULTS] = "DELETE FROM results WHERE id BETWEEN ?1 AND ?2",
-    [STATEMENT_FORGET_DONE] = "DELETE FROM done WHERE id <= ?1",
+    [STATEMENT_FORGET_STATE] = "DELETE FROM state WHERE id = ?1",
     [STATEMENT_PROBE] = "UPDATE meta SET value = value + 1 WHERE name = 'probe'",
 };
 
@@ -49,7 +50,8 @@ void store_set_sqlite_error(GError **error, Connection *db, int code, const char
                     path, sqlite3_errstr(primary));
         return;
     }
-    int err = db ? sqlite3_system_errno(db) : 0;
+    // SQLite keeps the error of opening a file, but not that of writing its log.
+    int err = db && sqlite3_system_errno(db) != 0 ? sqlite3_system_errno(db) : errno;
     // A limit on the file's size (EFBIG) is one on its disk.
     bool full = primary == SQLITE_FULL || (primary == SQLITE_IOERR && (err == ENOSPC || err == EDQUOT || err == EFBIG));
     if (full)
@@ -142,19 +144,25 @@ static bool check_or_make(Connection *db, const char *path, GError **error) {
     return tables > 0 || make_tables(db, path, error);
 }
 
-// What a start depends on. The whole file is not read: it may be large, and its damaged parts may never be needed.
-static bool check_health(Connection *db, const char *path, GError **error) {
-    static const char *const checks[] = {"PRAGMA quick_check('pending')", "PRAGMA quick_check('done')"};
-    for (unsigned i = 0; i < G_N_ELEMENTS(checks); i++) {
-        g_autofree char *verdict = NULL;
-        if (!ask(db, path, checks[i], NULL, &verdict, error))
-            return false;
-        if (g_strcmp0(verdict, "ok") != 0) {
-            store_set_sqlite_error(error, NULL, SQLITE_CORRUPT, path, "");
-            return false;
-        }
+// The log's blocks are written once when it is made, and the file stays when it is closed: from then on a commit
+// overwrites blocks that the file system knows, which costs it no entry in its own journal.
+static void lay_out_log(Connection *db, const char *path) {
+    int keep = 1;
+    sqlite3_file_control(db, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
+    g_autofree char *name = g_strconcat(path, "-wal", NULL);
+    int fd = open(name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    static const char zeros[64 * 1024];
+    off_t size = lseek(fd, 0, SEEK_END);
+    while (size >= 0 && size < LOG_BYTES) {
+        ssize_t n = pwrite(fd, zeros, sizeof zeros, size);
+        if (n <= 0)
+            break; // the disk is full: the writer will find out
+        size += n;
     }
-    return true;
+    fdatasync(fd);
+    close(fd);
 }
 
 static int note_frames(void *user, sqlite3 *db, const char *name, int frames) {
@@ -164,14 +172,14 @@ static int note_frames(void *user, sqlite3 *db, const char *name, int frames) {
 
 bool store_prepare(Store *store, GError **error) {
     Connection *db = store->writer_db = store_connect(store->path, false, 1024, error);
-    int64_t last_event = 0, last_done = 0, pending = 0;
-    if (!db || !check_or_make(db, store->path, error) || !check_health(db, store->path, error) ||
+    int64_t last_event = 0, pending = 0;
+    if (!db || !check_or_make(db, store->path, error) ||
         !ask(db, store->path, "SELECT coalesce(max(id), 0) FROM events", &last_event, NULL, error) ||
-        !ask(db, store->path, "SELECT coalesce(max(id), 0) FROM done", &last_done, NULL, error) ||
-        !ask(db, store->path, "SELECT count(*) FROM pending", &pending, NULL, error) ||
-        !ask(db, store->path, "SELECT count(*) FROM done", &store->done_events, NULL, error))
+        !ask(db, store->path, "SELECT count(*) FROM state WHERE ns > 0", &store->done_events, NULL, error) ||
+        !ask(db, store->path, "SELECT count(*) FROM state WHERE ns < 0", &pending, NULL, error))
         return false;
-    store->last_id = (uint64_t)MAX(last_event, last_done);
+    lay_out_log(db, store->path);
+    store->last_id = (uint64_t)last_event;
     store->pending = (size_t)pending;
     for (unsigned i = 0; i < STATEMENT_COUNT; i++) {
         int code = sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);

@@ -53,10 +53,11 @@ GPtrArray *store_pending(Store *store, uint64_t after, uint64_t upto, size_t lim
     // One transaction, so that an event and its results are of the same moment.
     int code = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
     if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(db,
-                                  "SELECT p.id, e.accepted_ns, e.trace, e.body FROM pending p CROSS JOIN events e "
-                                  "ON e.id = p.id WHERE p.id > ?1 AND p.id <= ?2 ORDER BY p.id LIMIT ?3",
-                                  -1, &events, NULL);
+        code = sqlite3_prepare_v2(
+            db,
+            "SELECT s.id, e.accepted_ns, e.trace, e.body FROM state s CROSS JOIN events e ON e.id = s.id "
+            "WHERE s.id > ?1 AND s.id <= ?2 AND s.ns < 0 ORDER BY s.id LIMIT ?3",
+            -1, &events, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(
             db, "SELECT DISTINCT action_index, rule FROM results WHERE id BETWEEN ?1 AND ?2 AND part = 'action'", -1,

@@ -1,9 +1,9 @@
 // Shared between the files of this folder only.
 //
-// Tables: `events` is append-only and holds the bodies; `pending` names those that are not done, so that a start reads
-// a few pages whatever the history's size; `done` names the others, so that the history knows its length and its oldest
-// member cheaply; `results` is keyed by event id and a running number in one integer. A body is written once and never
-// moved.
+// Tables: `events` holds the bodies, each written once and never moved; `state` has a small row for each event, so that
+// a start reads few pages whatever the bodies' size: the time it was accepted, negative, while it is pending, and the
+// time it was done after that (the same number of bytes: the row stays where it is); `results` is keyed by event id and
+// a running number in one integer. All three grow at their end, so that a commit touches one page of each.
 #pragma once
 
 #include "base/thread.h"
@@ -65,12 +65,11 @@ typedef enum {
     STATEMENT_EVENT,
     STATEMENT_PENDING,
     STATEMENT_RESULT,
-    STATEMENT_UNPEND,
     STATEMENT_DONE,
     STATEMENT_OLDEST,
     STATEMENT_FORGET_EVENT,
     STATEMENT_FORGET_RESULTS,
-    STATEMENT_FORGET_DONE,
+    STATEMENT_FORGET_STATE,
     STATEMENT_PROBE,
     STATEMENT_COUNT
 } StatementId;
@@ -104,7 +103,9 @@ struct Store {
     Statement *statements[STATEMENT_COUNT];
     int64_t linger_until_us, retry_at_us;
     int64_t done_events; // in the history
-    int hook_frames;     // set by SQLite within the commit
+    uint64_t pruned_upto;
+    unsigned prunes;
+    int hook_frames; // set by SQLite within the commit
 
     Connection *checkpoint_db; // of the checkpoint's thread
     Connection *reader_db;     // of store_pending's caller

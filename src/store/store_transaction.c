@@ -1,6 +1,7 @@
 // One commit: everything that was handed over, and a few steps of forgetting old history.
 #include "store/store_private.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PRUNE_STEP 64
@@ -35,6 +36,7 @@ static int write_accept(Store *store, const Item *item) {
     if (code != SQLITE_OK)
         return code;
     sqlite3_bind_int64(pending, 1, (int64_t)item->id);
+    sqlite3_bind_int64(pending, 2, -MAX(item->accept.accepted_ns, 1));
     return step(pending);
 }
 
@@ -56,27 +58,45 @@ static int write_result(Store *store, const Item *item) {
 }
 
 static int write_done(Store *store, const Item *item, StoreWritten *written) {
-    Statement *unpend = store->statements[STATEMENT_UNPEND], *done = store->statements[STATEMENT_DONE];
-    sqlite3_bind_int64(unpend, 1, (int64_t)item->id);
-    int code = step(unpend);
-    // Said twice, or of an event that could not be kept.
-    if (code != SQLITE_OK || sqlite3_changes(store->writer_db) == 0)
-        return code;
-    written->dones++;
+    Statement *done = store->statements[STATEMENT_DONE];
     sqlite3_bind_int64(done, 1, (int64_t)item->id);
-    sqlite3_bind_int64(done, 2, item->done_ns);
-    return step(done);
+    sqlite3_bind_int64(done, 2, MAX(item->done_ns, 1));
+    int code = step(done);
+    // None: it was said twice, or of an event that could not be kept.
+    if (code == SQLITE_OK)
+        written->dones += (size_t)sqlite3_changes(store->writer_db);
+    return code;
 }
 
+// The oldest done events, looked for behind those that went before; now and then from the start, for what was pending
+// when its neighbours went.
 static int oldest(Store *store, int64_t ids[PRUNE_STEP], int wanted, int *found) {
     Statement *select = store->statements[STATEMENT_OLDEST];
     int code = SQLITE_ROW;
     *found = 0;
+    if (store->prunes++ % 64 == 0)
+        store->pruned_upto = 0;
     sqlite3_bind_int(select, 1, wanted);
+    sqlite3_bind_int64(select, 2, (int64_t)store->pruned_upto);
     while (*found < wanted && (code = sqlite3_step(select)) == SQLITE_ROW)
         ids[(*found)++] = sqlite3_column_int64(select, 0);
     sqlite3_reset(select);
+    store->pruned_upto = *found > 0 ? (uint64_t)ids[*found - 1] : 0;
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int forget(Store *store, int64_t id) {
+    Statement *event = store->statements[STATEMENT_FORGET_EVENT];
+    Statement *results = store->statements[STATEMENT_FORGET_RESULTS];
+    Statement *state = store->statements[STATEMENT_FORGET_STATE];
+    sqlite3_bind_int64(event, 1, id);
+    sqlite3_bind_int64(results, 1, first_result((uint64_t)id));
+    sqlite3_bind_int64(results, 2, last_result((uint64_t)id));
+    sqlite3_bind_int64(state, 1, id);
+    int code = step(event);
+    if (code == SQLITE_OK)
+        code = step(results);
+    return code == SQLITE_OK ? step(state) : code;
 }
 
 static int prune(Store *store, bool somebody_waits, StoreWritten *written) {
@@ -86,22 +106,10 @@ static int prune(Store *store, bool somebody_waits, StoreWritten *written) {
     int64_t ids[PRUNE_STEP];
     int found = 0;
     int code = oldest(store, ids, (int)MIN(excess, PRUNE_STEP), &found);
-    Statement *event = store->statements[STATEMENT_FORGET_EVENT];
-    Statement *results = store->statements[STATEMENT_FORGET_RESULTS];
-    Statement *done = store->statements[STATEMENT_FORGET_DONE];
-    for (int i = 0; i < found && code == SQLITE_OK; i++) {
-        sqlite3_bind_int64(event, 1, ids[i]);
-        code = step(event);
-        sqlite3_bind_int64(results, 1, first_result((uint64_t)ids[i]));
-        sqlite3_bind_int64(results, 2, last_result((uint64_t)ids[i]));
-        if (code == SQLITE_OK)
-            code = step(results);
-    }
-    if (code != SQLITE_OK || found == 0)
-        return code;
-    sqlite3_bind_int64(done, 1, ids[found - 1]);
+    for (int i = 0; i < found && code == SQLITE_OK; i++)
+        code = forget(store, ids[i]);
     written->pruned = (size_t)found;
-    return step(done);
+    return code;
 }
 
 static int write_items(Store *store, const ItemQueue *batch, StoreWritten *written) {
@@ -129,6 +137,7 @@ static int write_items(Store *store, const ItemQueue *batch, StoreWritten *writt
 
 bool store_write(Store *store, const ItemQueue *batch, StoreWritten *written, GError **error) {
     *written = (StoreWritten){0};
+    errno = 0;
     int code = step(store->statements[STATEMENT_BEGIN]);
     if (code == SQLITE_OK)
         code = write_items(store, batch, written);
