@@ -133,9 +133,10 @@ static void read_server(Parse *parse, const YamlNode *cluster) {
             return;
         }
     }
-    parse->config->server = g_strdup(server);
-    for (size_t len = strlen(server); len > 0 && parse->config->server[len - 1] == '/'; len--)
-        parse->config->server[len - 1] = '\0';
+    bool tls = host == server + 8;
+    char *plain = parse->config->server = g_strconcat(tls ? "https://" : "http://", host, NULL);
+    for (size_t len = strlen(plain); plain[len - 1] == '/'; len--)
+        plain[len - 1] = '\0';
 }
 
 static void read_cluster(Parse *parse, const YamlNode *cluster) {
