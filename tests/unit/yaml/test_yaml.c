@@ -2,7 +2,13 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+// CPU time: how busy the machine is does not count.
+static gint64 cpu_us(void) {
+    return (gint64)clock() * G_USEC_PER_SEC / CLOCKS_PER_SEC;
+}
 
 static YamlDoc *parse(const char *text, DiagList *diags) {
     return yaml_parse(text, strlen(text), "f.yaml", NULL, diags);
@@ -192,9 +198,9 @@ static void test_alias_bomb(void) {
             g_string_append_printf(bomb, "*a%d,", i - 1);
         g_string_append(bomb, "]\n");
     }
-    gint64 start = g_get_monotonic_time();
+    gint64 start = cpu_us();
     check_bad(bomb->str, "more than 1000000 values once its aliases (*name) are expanded");
-    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    g_assert_cmpint(cpu_us() - start, <, 3 * G_USEC_PER_SEC);
 
     // The same through merge keys.
     g_autoptr(GString) merges = g_string_new("- &a0 {x: 1, y: 2}\n");
@@ -213,9 +219,9 @@ static void test_many_tag_lines(void) {
     for (int i = 32; i < 100000; i++)
         g_string_append_printf(text, "%%TAG !a%d! b\n", i);
     g_string_append(text, "--- a\n");
-    gint64 start = g_get_monotonic_time();
+    gint64 start = cpu_us();
     check_bad(text->str, "f.yaml: error: there are too many %TAG lines");
-    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    g_assert_cmpint(cpu_us() - start, <, 3 * G_USEC_PER_SEC);
 }
 
 static void test_bool(void) {
@@ -385,9 +391,9 @@ static void test_large_file(void) {
                                "- rule: Rule %d\n  match: {rules: [Name %d], priority: '>=Warning'}\n"
                                "  actions:\n  - action: Label\n    actionner: kubernetes:label\n",
                                i, i);
-    gint64 start = g_get_monotonic_time();
+    gint64 start = cpu_us();
     g_autoptr(YamlDoc) doc = parse_good(text->str);
-    g_test_message("10,000 rules: %.1f ms", (double)(g_get_monotonic_time() - start) / 1000);
+    g_test_message("10,000 rules: %.1f ms", (double)(cpu_us() - start) / 1000);
     g_assert_cmpuint(yaml_root(doc)->count, ==, 10000);
 }
 
