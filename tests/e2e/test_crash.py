@@ -13,7 +13,7 @@ class Crash(Case):
                             **more)
         gate.stick()
         self.post(server, pod_event(self.ns, "web"))
-        server.wait_log(message="action", status="in_progress")
+        server.wait_log(message="match")
         return server, gate
 
     def test_kill_9_in_the_middle_then_a_restart_finishes(self):
