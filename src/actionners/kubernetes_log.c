@@ -1,7 +1,7 @@
 // kubernetes:log: the end of the pod's log, into an output or the log line.
 #include "actionners/containers.h"
-#include "actionners/plain_text.h"
 #include "actionners/params.h"
+#include "actionners/plain_text.h"
 #include "actionners/target.h"
 #include "base/error.h"
 

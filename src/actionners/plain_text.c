@@ -7,33 +7,33 @@
 // ESC \. The state lives from piece to piece, since a sequence may be split. Returns whether the byte is text.
 static bool is_text(PlainText *text, unsigned char c) {
     switch (text->state) {
-    case LOG_TEXT_PLAIN:
+    case PLAIN_TEXT_PLAIN:
         if (c == 0x1b)
-            text->state = LOG_TEXT_ESCAPE;
+            text->state = PLAIN_TEXT_ESCAPE;
         return c != 0x1b && c != '\0';
-    case LOG_TEXT_ESCAPE:
+    case PLAIN_TEXT_ESCAPE:
         if (c == '[')
-            text->state = LOG_TEXT_CSI;
+            text->state = PLAIN_TEXT_CSI;
         else if (c != '\0' && strchr("]PX^_", c))
-            text->state = LOG_TEXT_STRING;
+            text->state = PLAIN_TEXT_STRING;
         else if (c < 0x20 || c > 0x2f) // intermediate bytes belong to the sequence
-            text->state = LOG_TEXT_PLAIN;
+            text->state = PLAIN_TEXT_PLAIN;
         return false;
-    case LOG_TEXT_CSI:
+    case PLAIN_TEXT_CSI:
         if (c >= 0x40 && c <= 0x7e)
-            text->state = LOG_TEXT_PLAIN;
+            text->state = PLAIN_TEXT_PLAIN;
         // A line never belongs to a sequence: a broken one must not swallow what follows.
         if (c == '\n')
-            text->state = LOG_TEXT_PLAIN;
+            text->state = PLAIN_TEXT_PLAIN;
         return c == '\n';
-    case LOG_TEXT_STRING:
+    case PLAIN_TEXT_STRING:
         if (c == 0x07 || c == '\n')
-            text->state = LOG_TEXT_PLAIN;
+            text->state = PLAIN_TEXT_PLAIN;
         else if (c == 0x1b)
-            text->state = LOG_TEXT_STRING_ESCAPE;
+            text->state = PLAIN_TEXT_STRING_ESCAPE;
         return c == '\n';
-    case LOG_TEXT_STRING_ESCAPE:
-        text->state = c == '\\' || c == '\n' ? LOG_TEXT_PLAIN : LOG_TEXT_STRING;
+    case PLAIN_TEXT_STRING_ESCAPE:
+        text->state = c == '\\' || c == '\n' ? PLAIN_TEXT_PLAIN : PLAIN_TEXT_STRING;
         return c == '\n';
     }
     return false;
@@ -77,5 +77,5 @@ void plain_text_clear(PlainText *text) {
         g_string_free(text->kept, TRUE);
     text->kept = NULL;
     text->dropped = 0;
-    text->state = LOG_TEXT_PLAIN;
+    text->state = PLAIN_TEXT_PLAIN;
 }

@@ -8,10 +8,10 @@ typedef struct {
     GString *kept;  // NULL until something came
     size_t max;     // bytes of the end that are kept
     size_t dropped; // bytes that are gone, before what is kept
-    enum { LOG_TEXT_PLAIN, LOG_TEXT_ESCAPE, LOG_TEXT_CSI, LOG_TEXT_STRING, LOG_TEXT_STRING_ESCAPE } state;
+    enum { PLAIN_TEXT_PLAIN, PLAIN_TEXT_ESCAPE, PLAIN_TEXT_CSI, PLAIN_TEXT_STRING, PLAIN_TEXT_STRING_ESCAPE } state;
 } PlainText;
 
-#define PLAIN_TEXT_INIT(maximum)                                                                                         \
+#define PLAIN_TEXT_INIT(maximum)                                                                                       \
     { .max = (maximum) }
 
 void plain_text_add(PlainText *text, const char *data, size_t len);
