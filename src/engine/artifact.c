@@ -106,8 +106,9 @@ bool artifact_finish(Artifact *artifact, const char *cut_by, char **text, GError
 }
 
 void artifact_clear(Artifact *artifact) {
+    void (*give_up)(OutputStream * stream) = artifact->output ? artifact->output->abort : NULL;
     if (artifact->stream)
-        artifact->output->abort(g_steal_pointer(&artifact->stream));
+        give_up(g_steal_pointer(&artifact->stream));
     EVP_MD_CTX_free(g_steal_pointer(&artifact->digest));
     g_clear_pointer(&artifact->object, g_free);
     g_clear_error(&artifact->error);

@@ -125,8 +125,13 @@ static void test_stop_waits_for_commits(void) {
 }
 
 // An action that is deaf to everything holds engine_stop up, is named in the log, and nothing is freed under its feet.
-static void *open_later(void *data) {
-    g_usleep(1500000); // the length of the trial: the engine gives a deaf action a second before it complains
+static void *open_when_named(void *data) {
+    int64_t until_us = clock_monotonic_us(clock_system()) + 20 * G_USEC_PER_SEC;
+    for (bool named = false; !named && clock_monotonic_us(clock_system()) < until_us;) {
+        g_usleep(1000);
+        g_autofree char *log = world_log(data);
+        named = strstr(log, "which does not end") != NULL;
+    }
     gate_open();
     return NULL;
 }
@@ -139,7 +144,7 @@ static void test_deaf_action_is_named(void) {
     g_assert_cmpint(offer(world, "gate", "p", "1"), ==, ENGINE_ACCEPTED);
     wait_gate(1);
     pthread_t thread;
-    g_assert_cmpint(pthread_create(&thread, NULL, open_later, NULL), ==, 0);
+    g_assert_cmpint(pthread_create(&thread, NULL, open_when_named, world), ==, 0);
     engine_stop(world->engine, 0);
     pthread_join(thread, NULL);
     assert_has(world_log(world), "waiting for fake:gate of rule 'gate', which does not end");
