@@ -6,7 +6,6 @@
 
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 static const int64_t BACKOFF_BASE_US = 50000;
 static const int64_t BACKOFF_MAX_US = 5000000;
@@ -20,13 +19,19 @@ static uint32_t system_random32(void *user) {
     return getrandom(&value, sizeof value, 0) == sizeof value ? value : UINT32_MAX / 2;
 }
 
+// A cancellation is a flag that wakes nobody, so it is looked at every 20 ms.
 static void system_wait_us(int64_t us, const Cancel *cancel, void *user) {
-    const Clock *clock = clock_system();
-    int64_t until = clock_monotonic_us(clock) + us;
-    for (int64_t left = us; left > 0 && !cancel_is_set(cancel); left = until - clock_monotonic_us(clock)) {
-        int64_t step = MIN(left, 20000);
-        nanosleep(&(struct timespec){.tv_nsec = step * 1000}, NULL);
-    }
+    Mutex lock;
+    Cond never;
+    mutex_init(&lock);
+    cond_init(&never);
+    mutex_lock(&lock);
+    int64_t now = clock_monotonic_us(clock_system()), until = now + us;
+    for (; now < until && !cancel_is_set(cancel); now = clock_monotonic_us(clock_system()))
+        cond_wait_until(&never, &lock, MIN(until, now + 20000));
+    mutex_unlock(&lock);
+    cond_destroy(&never);
+    mutex_destroy(&lock);
 }
 
 static bool apply_own_tls(KubeClient *client, const KubeTls *tls, GError **error) {

@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     HttpTransport transport;
     Clock clock;
-    int64_t now_us;
+    _Atomic int64_t now_us;
     FakeStep steps[64];
     unsigned count, next;
     int64_t waits[64];

@@ -4,6 +4,7 @@
 #include "fake_api.h"
 #include "kube/kube_discover.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define ACCEPT                                                                                                         \
@@ -191,29 +192,42 @@ static void test_unreachable(void) {
     g_assert_error(error, STOOP_ERROR, STOOP_ERROR_TIMEOUT);
 }
 
-// Many threads, one question to the server.
+// Many threads, one question to the server: it is answered only when all have come.
+enum { THREADS = 6 };
+typedef struct {
+    KubeClient *client;
+    atomic_uint came;
+} Crowd;
+
 static void *discover(void *user) {
+    Crowd *crowd = user;
+    atomic_fetch_add(&crowd->came, 1);
     KubeResource found = {0};
     GError *error = NULL;
-    g_assert_true(kube_discover(user, "deploy", NULL, &found, &error));
+    g_assert_true(kube_discover(crowd->client, "deploy", NULL, &found, &error));
     g_assert_no_error(error);
     g_assert_cmpstr(found.plural, ==, "deployments");
     return NULL;
 }
 
-static void pause_a_moment(void *user) {
-    g_usleep(100000);
+static void wait_for_crowd(void *user) {
+    Crowd *crowd = user;
+    for (int i = 0; i < 5000 && atomic_load(&crowd->came) < THREADS; i++)
+        g_usleep(1000);
+    g_assert_cmpuint(atomic_load(&crowd->came), ==, THREADS);
 }
 
 static void test_threads(void) {
     g_autoptr(FakeApi) api = fake_api_new();
     api->now_us = g_get_monotonic_time(); // condition variables wait by the machine's clock
     expect_documents(api);
-    api->steps[1].then = pause_a_moment;
-    pthread_t threads[6];
-    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
-        g_assert_true(thread_start(&threads[i], "test", 0, discover, api->client, NULL));
-    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+    Crowd crowd = {.client = api->client};
+    api->steps[1].then = wait_for_crowd;
+    api->steps[1].then_user = &crowd;
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++)
+        g_assert_true(thread_start(&threads[i], "test", 0, discover, &crowd, NULL));
+    for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
 }
 
