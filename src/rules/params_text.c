@@ -57,20 +57,30 @@ static bool append_node(Buf *out, const YamlNode *node, bool secret) {
     return room && buf_append_char(out, map ? '}' : ']');
 }
 
-static bool row_is_called(const ParamRow *row, const char *name) {
-    if (strcmp(row->name, name) == 0)
-        return true;
+typedef enum { ROW_OTHER, ROW_VALUE, ROW_FILE } RowName;
+
+static RowName name_of_row(const ParamRow *row, const char *name) {
+    size_t len = strlen(row->name);
+    if (strncmp(name, row->name, len) == 0 && (name[len] == '\0' || strcmp(name + len, "_file") == 0))
+        return name[len] == '\0' ? ROW_VALUE : ROW_FILE;
     for (size_t i = 0; row->old_names && row->old_names[i]; i++)
         if (strcmp(row->old_names[i], name) == 0)
-            return true;
-    return false;
+            return ROW_VALUE;
+    return ROW_OTHER;
 }
 
+// An unknown key beside secret ones counts as secret: it may be a misspelt one.
 static bool is_secret(const ParamTable *table, const char *name) {
-    for (const ParamRow *row = table->rows; row && row->name; row++)
-        if (row->secret && row_is_called(row, name))
-            return true;
-    return false;
+    bool secrets = false;
+    for (const ParamRow *row = table->rows; row && row->name; row++) {
+        RowName kind = name_of_row(row, name);
+        if (kind == ROW_VALUE)
+            return row->secret;
+        if (kind == ROW_FILE && row->secret)
+            return false;
+        secrets = secrets || row->secret;
+    }
+    return secrets;
 }
 
 bool params_append_json(Buf *out, const ParamTable *table, const YamlNode *map) {

@@ -8,8 +8,8 @@
 #include <glib.h>
 
 typedef struct {
-    char *name; // "" when the rule gives none
-    char *description;
+    char *name;        // "" when the rule gives none
+    char *description; // NULL when there is none
     const PluginInfo *actionner;
     void *params;      // of actionner->params; unchangeable
     char *params_json; // as configured after merging, secrets hidden: the context falco-talon.action.parameters
@@ -23,8 +23,8 @@ typedef struct {
 
 typedef struct {
     char *name;
-    char *description;
-    char *file;
+    char *description; // NULL when there is none
+    char *file;        // and the line where it is defined first
     unsigned line;
     RuleAction *actions;
     size_t action_count;

@@ -71,8 +71,9 @@ static void *watch_run(void *argument) {
         struct pollfd fds[2] = {{.fd = watch->stop, .events = POLLIN},
                                 {.fd = watch->folders ? watch_folders_fd(watch->folders) : -1, .events = POLLIN}};
         int timeout_ms = look_us == INT64_MAX ? -1 : (int)((look_us - now_us) / 1000 + 1);
-        if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
-            g_error("poll: %s", g_strerror(errno));
+        // A signal, or no memory for a moment: what is due is looked at all the same.
+        if (poll(fds, 2, timeout_ms) < 0)
+            continue;
         if (fds[0].revents)
             return NULL;
         if (fds[1].revents && watch_folders_read(watch->folders)) {
@@ -132,8 +133,9 @@ void rules_watch_stop(RulesWatch *watch) {
     if (!watch)
         return;
     uint64_t one = 1;
-    if (write(watch->stop, &one, sizeof one) != sizeof one)
-        g_error("eventfd: %s", g_strerror(errno));
+    // Nobody else writes to the counter, so that it cannot be full.
+    while (write(watch->stop, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
     pthread_join(watch->thread, NULL);
     watch_free(watch);
 }

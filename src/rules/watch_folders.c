@@ -21,10 +21,13 @@ static void names_free(void *names) {
     g_hash_table_unref(names);
 }
 
-// Changes of `name` in `folder` matter from now on. A folder that is missing or closed to us is no error.
-static bool watch(WatchFolders *folders, const char *folder, const char *name, GError **error) {
-    uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
-                    IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+// Changes of `name` in `folder` matter from now on. Writes are asked for only where `name` may be the file itself: in
+// the folders above, others may write all day. A folder that is missing or closed to us is no error.
+static bool watch(WatchFolders *folders, const char *folder, const char *name, bool file, GError **error) {
+    uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
+                    IN_ONLYDIR | IN_MASK_ADD;
+    if (file)
+        mask |= IN_MODIFY | IN_CLOSE_WRITE;
     int descriptor = inotify_add_watch(folders->fd, folder, mask);
     if (descriptor < 0 && (errno == ENOSPC || errno == ENOMEM)) {
         stoop_error_set_errno(error, errno, "watching %s", folder);
@@ -73,7 +76,7 @@ static bool watch_path(WatchFolders *folders, const char *path, GError **error) 
             rest = after;
             continue;
         }
-        if (!watch(folders, folder->str, name, error))
+        if (!watch(folders, folder->str, name, *after == '\0', error))
             return false;
         g_autofree char *entry = g_build_filename(folder->str, name, NULL);
         char *target = links < LINKS_MAX ? follow(folder->str, entry, after) : NULL;

@@ -369,24 +369,36 @@ static void test_empty_file_beside_another(void) {
     g_assert_cmpuint(rule_set_count(set), ==, 1);
 }
 
-static void test_parameters_as_configured(void) {
+static char *params_of(const char *actionner, const char *params) {
     g_autofree char *findings = NULL;
-    g_autoptr(RuleSet) set =
-        parse(RULE "  actions:\n"
-                   "    - actionner: kubernetes:log\n"
-                   "      parameters:\n"
-                   "        tail_lines: 0x10\n"
-                   "        token: hush\n"
-                   "        other: [1.50, -3, 1e5, 007, \"8\", true, yes, ~, \"~\", {a: \"x\\ty\"}]\n",
-              NULL, &findings);
+    g_autofree char *text =
+        g_strdup_printf(RULE "  actions:\n    - actionner: %s\n      parameters: {%s}\n", actionner, params);
+    g_autoptr(RuleSet) set = parse(text, NULL, &findings);
+    g_test_message("%s", findings);
     g_assert_nonnull(set);
-    const RuleAction *action = &rule_set_get(set, 0)->actions[0];
-    g_assert_cmpint(((const FakeRun *)action->params)->tail_lines, ==, 16);
-    g_assert_cmpstr(((const FakeRun *)action->params)->token, ==, "hush");
-    g_assert_cmpstr(action->params_json, ==,
-                    "{\"tail_lines\":\"0x10\",\"token\":\"********\",\"other\":[1.50,-3,1e5,\"007\",\"8\",true,\"yes\","
-                    "null,\"~\",{\"a\":\"x\\ty\"}]}");
     g_assert_null(strstr(findings, "hush"));
+    return g_strdup(rule_set_get(set, 0)->actions[0].params_json);
+}
+
+static void test_parameters_as_configured(void) {
+    static const struct {
+        const char *actionner, *params, *json;
+    } params[] = {
+        {"kubernetes:drain", "grace_period_seconds: 0x10, ignore_daemonsets: 'yes'",
+         "{\"grace_period_seconds\":\"0x10\",\"ignore_daemonsets\":\"yes\"}"},
+        {"kubernetes:delete", "other: [1.50, -3, 1e5, 007, \"8\", true, True, ~, \"~\", {a: \"x\\ty\"}]",
+         "{\"other\":[1.50,-3,1e5,\"007\",\"8\",true,\"True\",null,\"~\",{\"a\":\"x\\ty\"}]}"},
+        {"kubernetes:delete", "n: [-, 1., .5, 1e, 1e+, -0, 0.0, 1E-7, +1, 1_000]",
+         "{\"n\":[\"-\",\"1.\",\".5\",\"1e\",\"1e+\",-0,0.0,1E-7,\"+1\",\"1_000\"]}"},
+        // Secrets, and what may be a misspelt one.
+        {"kubernetes:log", "tail_lines: 5, token: hush", "{\"tail_lines\":5,\"token\":\"********\"}"},
+        {"kubernetes:log", "tokn: hush, x: [hush, {y: hush}]",
+         "{\"tokn\":\"********\",\"x\":[\"********\",{\"y\":\"********\"}]}"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(params); i++) {
+        g_autofree char *json = params_of(params[i].actionner, params[i].params);
+        g_assert_cmpstr(json, ==, params[i].json);
+    }
 }
 
 static void test_old_name(void) {
