@@ -71,7 +71,7 @@ class Crash(Case):
         gate.shut()
         gate.open()
         server.start()
-        self.assertResult(server.ended(status="success"), "success")
+        self.assertResult(server.ended(), "success")
         self.wait_gone("web")
 
     def test_sigterm_lets_what_runs_finish(self):
