@@ -28,8 +28,7 @@ format: $(BUILD)/.setup-all ## every C file as .clang-format says
 	@find src tests bench -name '*.[ch]' -exec $(CLANG_FORMAT) -i {} +
 
 docs: $(BUILD)/.setup-all $(BUILD)/build.ninja ## what follows from the descriptors: documents, JSON Schema
-	@ninja -C $(BUILD) gendocs
-	@tools/gen-docs $(BUILD)
+	@tools/gen-docs
 
 setup: $(BUILD)/.setup-all ## install what all this needs (tools/setup)
 

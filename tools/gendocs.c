@@ -189,7 +189,7 @@ static void write_rules_schema(const char *folder) {
 }
 
 static void write_config(const char *folder) {
-    g_autofree char *schema = param_json_schema(&config_table);
+    g_autofree char *schema = config_json_schema(cli_catalogue());
     g_autoptr(GString) json = g_string_new(schema);
     g_string_append_c(json, '\n');
     write_file(folder, "docs/config.schema.json", json);
