@@ -23,11 +23,11 @@ enum { LONGEST_TEXT = 64 * 1024 };
 typedef struct {
     ArtifactSink *sink;
     PlainText text;
-    bool began; // bytes of this container came
     bool ended_line;
 } LogTarget;
 
-static bool take(LogTarget *target, const char *data, size_t len, GError **error) {
+static bool take(const char *data, size_t len, void *user, GError **error) {
+    LogTarget *target = user;
     if (len == 0)
         return true;
     target->ended_line = data[len - 1] == '\n';
@@ -35,12 +35,6 @@ static bool take(LogTarget *target, const char *data, size_t len, GError **error
         return target->sink->write(target->sink, data, len, error);
     plain_text_add(&target->text, data, len);
     return true;
-}
-
-static bool on_data(const char *data, size_t len, void *user, GError **error) {
-    LogTarget *target = user;
-    target->began = true;
-    return take(target, data, len, error);
 }
 
 static bool stream_container(const ActionContext *context, const char *container, LogTarget *target, GError **error) {
@@ -51,8 +45,7 @@ static bool stream_container(const ActionContext *context, const char *container
     g_autofree char *escaped = g_uri_escape_string(container, NULL, FALSE);
     g_autofree char *query = g_strdup_printf("container=%s&tailLines=%" G_GINT64_FORMAT, escaped, params->tail_lines);
     KubeCall call = action_call(context);
-    target->began = false;
-    if (kube_stream(context->clients->kube, &path, query, &call, on_data, target, error))
+    if (kube_stream(context->clients->kube, &path, query, &call, take, target, error))
         return true;
     target_explain(context, error);
     g_prefix_error(error, "the log of the container '%s': ", container);
@@ -62,7 +55,7 @@ static bool stream_container(const ActionContext *context, const char *container
 static bool header(LogTarget *target, const char *container, bool first, GError **error) {
     g_autofree char *line =
         g_strdup_printf("%s==> container %s <==\n", first ? "" : (target->ended_line ? "\n" : "\n\n"), container);
-    return take(target, line, strlen(line), error);
+    return take(line, strlen(line), target, error);
 }
 
 // All containers, one after another. One whose log cannot be had is named in its place; that no log could be had at
@@ -76,14 +69,14 @@ static bool stream_all(const ActionContext *context, GPtrArray *containers, LogT
         g_autoptr(GError) failed = NULL;
         if (stream_container(context, container, target, &failed))
             continue;
-        // A refusal of the API server comes before the first byte, and is about this container only; all else ends it.
+        // A refusal of the API server is about this container only; all else ends it.
         bool refused = stoop_error_is(failed, STOOP_ERROR_INVALID) || stoop_error_is(failed, STOOP_ERROR_NOT_FOUND);
-        if (target->began || !refused || ++*failures == containers->len) {
+        if (!refused || ++*failures == containers->len) {
             g_propagate_error(error, g_steal_pointer(&failed));
             return false;
         }
         g_autofree char *note = g_strdup_printf("[%s]\n", failed->message);
-        if (!take(target, note, strlen(note), error))
+        if (!take(note, strlen(note), target, error))
             return false;
     }
     return true;

@@ -101,6 +101,7 @@ typedef struct {
     char *name;
     GString *bytes;
     size_t limit;
+    StoopError refuses_with;
 } MemorySink;
 
 static bool sink_begin(ArtifactSink *sink, const char *name, GError **error) {
@@ -114,16 +115,19 @@ static bool sink_write(ArtifactSink *sink, const char *data, size_t len, GError 
     MemorySink *memory = (MemorySink *)sink;
     g_assert_nonnull(memory->name);
     if (memory->bytes->len + len > memory->limit) {
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the limit is reached");
+        g_set_error(error, STOOP_ERROR, (gint)memory->refuses_with, "the limit is reached");
         return false;
     }
     g_string_append_len(memory->bytes, data, (gssize)len);
     return true;
 }
 
-static void run_with_sink(const Exchange *exchanges, size_t limit, MemorySink *sink, Run *run) {
-    *sink =
-        (MemorySink){.sink = {.begin = sink_begin, .write = sink_write}, .bytes = g_string_new(NULL), .limit = limit};
+static void run_with_sink(const Exchange *exchanges, size_t limit, StoopError refuses_with, MemorySink *sink,
+                          Run *run) {
+    *sink = (MemorySink){.sink = {.begin = sink_begin, .write = sink_write},
+                         .bytes = g_string_new(NULL),
+                         .limit = limit,
+                         .refuses_with = refuses_with};
     FakeApi *fake = fake_api_new(exchanges);
     fake_api_run(fake, "kubernetes:log", EVENT(""), NULL, &sink->sink, run);
     fake_api_free(fake);
@@ -139,7 +143,7 @@ static void test_into_an_output(void) {
         {GET_POD, NULL, 200, ONE, NULL}, {LOG("web", "20"), NULL, 200, "\x1b[1mbytes as they are\xff", NULL}, END};
     g_auto(Run) run = {0};
     MemorySink sink;
-    run_with_sink(exchanges, 1000, &sink, &run);
+    run_with_sink(exchanges, 1000, STOOP_ERROR_TOO_LARGE, &sink, &run);
     assert_result(&run, ACTION_SUCCESS, "was read");
     g_assert_cmpstr(sink.name, ==, "web-1.log");
     g_assert_cmpstr(sink.bytes->str, ==, "\x1b[1mbytes as they are\xff");
@@ -152,20 +156,33 @@ static void test_output_refuses(void) {
         {GET_POD, NULL, 200, ONE, NULL}, {LOG("web", "20"), NULL, 200, "0123456789", NULL}, END};
     g_auto(Run) run = {0};
     MemorySink sink;
-    run_with_sink(exchanges, 7, &sink, &run);
+    run_with_sink(exchanges, 7, STOOP_ERROR_TOO_LARGE, &sink, &run);
     assert_failed(&run, STOOP_ERROR_TOO_LARGE, "the limit is reached");
     g_assert_cmpstr(sink.bytes->str, ==, "01234");
     sink_clear(&sink);
 }
 
-// The output refuses in the middle of several containers: that is no container's own fault, and ends it.
-static void test_output_refuses_header(void) {
-    const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL}, {LOG("web", "20"), NULL, 200, "ab", NULL}, END};
-    g_auto(Run) run = {0};
-    MemorySink sink;
-    run_with_sink(exchanges, strlen("==> container web <==\n") + 2, &sink, &run);
-    assert_failed(&run, STOOP_ERROR_TOO_LARGE, "the limit is reached");
-    sink_clear(&sink);
+// The output refuses in the middle of several containers: that is no container's own fault, and ends it, whatever it
+// says.
+static void test_output_refuses_among_several(void) {
+    static const struct {
+        size_t limit;
+        StoopError code;
+    } cases[] = {
+        {25, STOOP_ERROR_TOO_LARGE}, // the next header
+        {22, STOOP_ERROR_TOO_LARGE}, // bytes of the log
+        {22, STOOP_ERROR_NOT_FOUND},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL}, {LOG("web", "20"), NULL, 200, "abc", NULL}, END};
+        g_auto(Run) run = {0};
+        MemorySink sink;
+        run_with_sink(exchanges, cases[i].limit, cases[i].code, &sink, &run);
+        g_assert_false(run.ok);
+        g_assert_error(run.error, STOOP_ERROR, (gint)cases[i].code);
+        assert_contains(run.error->message, "the limit is reached");
+        sink_clear(&sink);
+    }
 }
 
 static void test_text_codes(void) {
@@ -226,7 +243,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/log/gone-and-namesake", test_gone_and_namesake);
     g_test_add_func("/log/into-an-output", test_into_an_output);
     g_test_add_func("/log/output-refuses", test_output_refuses);
-    g_test_add_func("/log/output-refuses-header", test_output_refuses_header);
+    g_test_add_func("/log/output-refuses-among-several", test_output_refuses_among_several);
     g_test_add_func("/log/text-codes", test_text_codes);
     g_test_add_func("/log/text-is-bounded", test_text_is_bounded);
     return g_test_run();
