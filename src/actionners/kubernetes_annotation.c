@@ -30,7 +30,7 @@ static const char *const annotation_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS
 
 static const PluginPermission annotation_permissions[] = {
     {"", "pods", "patch", "with level pod"},
-    {"", "pods", "get", NULL},
+    {"", "pods", "get", "with level node, or with k8s.pod.uid in the event, to tell a namesake"},
     {"", "nodes", "patch", "with level node"},
     {.resource = NULL},
 };

@@ -18,7 +18,8 @@ char *target_name(const ActionContext *context) {
 static bool is_about_a_pod(const Event *event) {
     if (!event->target_resource || !event->target_name || strcmp(event->target_resource, "pods") == 0)
         return true;
-    return event_field(event, "k8s.pod.name") || event_field(event, "ka.target.pod.name");
+    return yyjson_get_len(event_field(event, "k8s.pod.name")) > 0 ||
+           yyjson_get_len(event_field(event, "ka.target.pod.name")) > 0;
 }
 
 bool target_pod(const ActionContext *context, ActionResult *result, GError **error) {
