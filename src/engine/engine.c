@@ -26,6 +26,7 @@ Engine *engine_new(const EngineOptions *options, GError **error) {
     own->max_bytes = own->max_bytes ? own->max_bytes : 8 << 20;
     own->artifact_bytes = own->artifact_bytes > 0 ? own->artifact_bytes : (int64_t)1 << 30;
     mutex_init(&engine->accept);
+    mutex_init(&engine->spawning);
     mutex_init(&engine->lock);
     mutex_init(&engine->names);
     cond_init(&engine->ended);
@@ -219,6 +220,7 @@ void engine_free(Engine *engine) {
     cond_destroy(&engine->ended);
     cond_destroy(&engine->house_cond);
     mutex_destroy(&engine->accept);
+    mutex_destroy(&engine->spawning);
     mutex_destroy(&engine->lock);
     mutex_destroy(&engine->names);
     g_free(engine->default_notifiers);

@@ -2,7 +2,8 @@
 // lanes that are ready.
 //
 // Locks, in the order they are taken: `accept` keeps the order of ids, lanes and the backlog's bounds the same for all
-// offerers and is never taken by a worker; `lock` guards everything else and is held for list work only.
+// offerers and is never taken by a worker; `spawning` covers the making and the joining of threads; `lock` guards
+// everything else and is held for list work only.
 #pragma once
 
 #include "base/cancel.h"
@@ -54,7 +55,7 @@ struct Worker {
     pthread_t thread;
     Cond cond;
     bool running;   // the thread has not said good-bye
-    bool joinable;  // the thread was started and not joined
+    bool joinable;  // the thread was started and not joined; guarded by `spawning`
     Lane *handed;   // given while idle
     Lane *lane;     // being served
     bool has_slot;  // for the job being served
@@ -80,6 +81,7 @@ struct Engine {
     Cancel cancel;
 
     Mutex accept;
+    Mutex spawning;
 
     Mutex lock;
     GHashTable *lanes; // key -> Lane, of the lanes that have a key

@@ -123,40 +123,38 @@ LaneWake lanes_push(Engine *engine, Job *job) {
 
 static void *worker_main(void *data);
 
-// `threads` has been raised by whoever asks.
+// `threads` has been raised by whoever asks. `spawning` is held throughout, so that nobody joins a thread whose id is
+// not written yet; `lock` is not, because making a thread takes long.
 static bool spawn(Engine *engine, GError **error) {
+    mutex_lock(&engine->spawning);
     mutex_lock(&engine->lock);
     Worker *worker = engine->gone;
-    if (worker)
+    if (worker) {
         engine->gone = worker->next;
-    mutex_unlock(&engine->lock);
-
-    if (worker && worker->joinable) {
-        // It has left its loop: this waits for the last instructions of its thread only.
-        pthread_join(worker->thread, NULL);
-        worker->joinable = false;
-    }
-    bool is_new = !worker;
-    if (is_new) {
+    } else {
         worker = g_new0(Worker, 1);
         worker->engine = engine;
         cond_init(&worker->cond);
-    }
-    // The lock covers the start, so that nobody joins a thread whose id is not written yet.
-    mutex_lock(&engine->lock);
-    if (is_new) {
         worker->next_all = engine->all;
         engine->all = worker;
     }
-    bool started = !engine->stopping && thread_start(&worker->thread, "stoop-worker", 0, worker_main, worker, error);
-    worker->running = worker->joinable = started;
+    worker->running = true;
+    mutex_unlock(&engine->lock);
+
+    if (worker->joinable) // it has left its loop: this waits for the last instructions of its thread only
+        pthread_join(worker->thread, NULL);
+    worker->joinable = thread_start(&worker->thread, "stoop-worker", 0, worker_main, worker, error);
+    bool started = worker->joinable;
     if (!started) {
+        mutex_lock(&engine->lock);
+        worker->running = false;
         worker->next = engine->gone;
         engine->gone = worker;
         engine->threads--;
         cond_broadcast(&engine->ended);
+        mutex_unlock(&engine->lock);
     }
-    mutex_unlock(&engine->lock);
+    mutex_unlock(&engine->spawning);
     return started;
 }
 
@@ -166,7 +164,7 @@ void lanes_wake(Engine *engine, LaneWake wake) {
     if (!wake.spawn)
         return;
     g_autoptr(GError) error = NULL;
-    if (!spawn(engine, &error) && error) // the lane is queued: a worker that is there takes it when it has time
+    if (!spawn(engine, &error)) // the lane is queued: a worker that is there takes it when it has time
         log_text(engine->options.log, LOG_WARNING, "init", "no further worker: %s", error->message);
 }
 
@@ -367,11 +365,13 @@ void lanes_stop(Engine *engine, int64_t deadline_us) {
         cond_wait(&engine->ended, &engine->lock);
     mutex_unlock(&engine->lock);
 
+    mutex_lock(&engine->spawning);
     for (Worker *worker = engine->all; worker; worker = worker->next_all) {
         if (worker->joinable)
             pthread_join(worker->thread, NULL);
         worker->joinable = false;
     }
+    mutex_unlock(&engine->spawning);
 }
 
 static unsigned free_lanes(Engine *engine, LaneQueue *queue) {

@@ -113,13 +113,32 @@ static void test_backlog_waits_for_commits(void) {
     world_free(world);
 }
 
+static unsigned commits_at_stop;
+
+static void *stop_engine(void *data) {
+    engine_stop(((World *)data)->engine, clock_monotonic_us(clock_system()) + 10 * G_USEC_PER_SEC);
+    commits_at_stop = world_commits();
+    return NULL;
+}
+
 static void test_stop_waits_for_commits(void) {
     World *world = world_new(RULES);
     world_start(world);
+    fake_store_hold(true);
     for (int i = 0; i < 100; i++)
         g_assert_cmpint(offer(world, "ok", "p", "1"), ==, ENGINE_ACCEPTED);
-    engine_stop(world->engine, clock_monotonic_us(clock_system()) + 10 * G_USEC_PER_SEC);
-    g_assert_cmpuint(world_commits(), ==, 100);
+    wait_ran(100);
+    pthread_t thread;
+    g_assert_cmpint(pthread_create(&thread, NULL, stop_engine, world), ==, 0);
+    EngineStats stats;
+    int64_t until_us = clock_monotonic_us(clock_system()) + 20 * G_USEC_PER_SEC;
+    do
+        engine_stats(world->engine, &stats);
+    while (stats.workers > 0 && clock_monotonic_us(clock_system()) < until_us);
+    g_assert_cmpuint(stats.workers, ==, 0);
+    fake_store_commit(100, false);
+    pthread_join(thread, NULL);
+    g_assert_cmpuint(commits_at_stop, ==, 100);
     g_assert_cmpint(offer(world, "ok", "p", "1"), ==, ENGINE_REFUSED);
     world_free(world);
 }
