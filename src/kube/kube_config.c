@@ -148,6 +148,8 @@ KubeConfig *kube_config_load(const char *path, GError **error) {
         g_autofree char *content = named_file_read(files[i], error);
         if (!content)
             return NULL;
+        if (files[i] == &config->ca_file && config->exec)
+            kube_config_set_exec_info(config, content);
     }
     return g_steal_pointer(&config);
 }

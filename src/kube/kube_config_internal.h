@@ -54,6 +54,9 @@ struct KubeConfig {
 
 KubeConfig *kube_config_new_empty(void);
 
+// Makes what the plug-in is told; `ca_pem` (may be NULL) is the cluster's certificate authority.
+void kube_config_set_exec_info(KubeConfig *config, const char *ca_pem);
+
 // The line for the Authorization header, or NULL in `auth` when none is needed. `refused`: the server did not accept
 // `had` (may be NULL: a certificate of a plug-in). Several threads that were refused the same credential fetch one new
 // one together. Waits at most until `deadline_us` (0: as long as a plug-in may run).

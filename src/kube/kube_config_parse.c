@@ -202,21 +202,40 @@ static void append_member(Buf *json, const char *key, const char *text) {
     buf_append_json_string(json, text, strlen(text));
 }
 
-// What a plug-in is told about the cluster. A certificate authority given as a file is left to the plug-in's own means
-// only if it cannot be read.
-static void append_cluster(Parse *parse, Buf *json, const YamlNode *cluster) {
-    KubeConfig *config = parse->config;
+static void append_cluster(Buf *json, const KubeConfig *config, const char *ca_pem) {
     const char *server = config->server ? config->server : "";
     buf_append_text(json, ",\"cluster\":{\"server\":");
     buf_append_json_string(json, server, strlen(server));
     append_member(json, "tls-server-name", config->server_name);
     if (config->insecure)
         buf_append_text(json, ",\"insecure-skip-tls-verify\":true");
-    if (config->ca_pem) {
-        g_autofree char *encoded = g_base64_encode((const guchar *)config->ca_pem, strlen(config->ca_pem));
+    if (ca_pem) {
+        g_autofree char *encoded = g_base64_encode((const guchar *)ca_pem, strlen(ca_pem));
         append_member(json, "certificate-authority-data", encoded);
     }
     append_member(json, "proxy-url", config->proxy);
+    if (config->exec->cluster_config) {
+        buf_append_text(json, ",\"config\":");
+        buf_append_text(json, config->exec->cluster_config);
+    }
+    buf_append_char(json, '}');
+}
+
+void kube_config_set_exec_info(KubeConfig *config, const char *ca_pem) {
+    const char *version = config->exec->api_version ? config->exec->api_version : "";
+    g_auto(Buf) info = BUF_INIT(16 * KUBE_FILE_MAX);
+    buf_append_text(&info, "{\"kind\":\"ExecCredential\",\"apiVersion\":");
+    buf_append_json_string(&info, version, strlen(version));
+    buf_append_text(&info, ",\"spec\":{\"interactive\":false");
+    if (config->exec->cluster_wanted)
+        append_cluster(&info, config, ca_pem);
+    buf_append_text(&info, "}}");
+    g_free(config->exec->info);
+    config->exec->info = buf_steal(&info);
+}
+
+// The part of the cluster that is meant for plug-ins, as JSON; NULL: none.
+static char *cluster_config(Parse *parse, const YamlNode *cluster) {
     const YamlNode *extensions = child_of(parse, cluster, "extensions", YAML_LIST);
     for (size_t i = 0; extensions && i < extensions->count; i++) {
         const YamlNode *name = yaml_get(extensions->items[i], "name");
@@ -224,11 +243,11 @@ static void append_cluster(Parse *parse, Buf *json, const YamlNode *cluster) {
         if (!extension || !name || name->kind != YAML_SCALAR ||
             strcmp(name->text, "client.authentication.k8s.io/exec") != 0)
             continue;
-        buf_append_text(json, ",\"config\":");
-        append_json(json, extension);
-        break;
+        g_auto(Buf) json = BUF_INIT(8 * KUBE_FILE_MAX);
+        append_json(&json, extension);
+        return buf_steal(&json);
     }
-    buf_append_char(json, '}');
+    return NULL;
 }
 
 static void read_exec_lists(Parse *parse, const YamlNode *node, KubeExec *exec) {
@@ -275,14 +294,10 @@ static void read_exec(Parse *parse, const YamlNode *node, const YamlNode *cluste
                   "interactiveMode must be Never, IfAvailable or Always");
     read_exec_lists(parse, node, exec);
 
-    g_auto(Buf) info = BUF_INIT(4 * KUBE_FILE_MAX);
-    buf_append_text(&info, "{\"kind\":\"ExecCredential\",\"apiVersion\":");
-    buf_append_json_string(&info, version ? version : "", version ? strlen(version) : 0);
-    buf_append_text(&info, ",\"spec\":{\"interactive\":false");
-    if (bool_of(parse, node, "provideClusterInfo"))
-        append_cluster(parse, &info, cluster);
-    buf_append_text(&info, "}}");
-    exec->info = buf_steal(&info);
+    exec->cluster_wanted = bool_of(parse, node, "provideClusterInfo");
+    if (exec->cluster_wanted)
+        exec->cluster_config = cluster_config(parse, cluster);
+    kube_config_set_exec_info(parse->config, parse->config->ca_pem);
 }
 
 static void read_user(Parse *parse, const YamlNode *user, const YamlNode *cluster) {

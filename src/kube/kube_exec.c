@@ -36,6 +36,7 @@ void kube_exec_free(KubeExec *exec) {
     g_free(exec->api_version);
     g_free(exec->install_hint);
     g_free(exec->where);
+    g_free(exec->cluster_config);
     g_free(exec->info);
     g_free(exec);
 }

@@ -9,13 +9,15 @@
 #include <stdint.h>
 
 typedef struct {
-    char *command;      // a name for PATH, or a path
-    GPtrArray *args;    // of char *
-    GPtrArray *env;     // of char *, "NAME=value"
-    char *api_version;  // client.authentication.k8s.io/v1 or /v1beta1
-    char *install_hint; // NULL: none
-    char *where;        // "file:line:column"
-    char *info;         // the text of KUBERNETES_EXEC_INFO
+    char *command;        // a name for PATH, or a path
+    GPtrArray *args;      // of char *
+    GPtrArray *env;       // of char *, "NAME=value"
+    char *api_version;    // client.authentication.k8s.io/v1 or /v1beta1
+    char *install_hint;   // NULL: none
+    char *where;          // "file:line:column"
+    bool cluster_wanted;  // provideClusterInfo
+    char *cluster_config; // JSON of the cluster's extension for plug-ins; NULL: none
+    char *info;           // the text of KUBERNETES_EXEC_INFO
 } KubeExec;
 
 void kube_exec_free(KubeExec *exec); // NULL is fine

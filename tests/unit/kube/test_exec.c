@@ -232,6 +232,22 @@ static void test_401(void) {
     g_assert_error(error, STOOP_ERROR, STOOP_ERROR_FORBIDDEN);
 }
 
+// A new credential is tried once, not for ever.
+static void test_401_again(void) {
+    g_auto(Scratch) scratch = scratch_new();
+    g_autofree char *script = counting_forever();
+    g_autoptr(FakeApi) api = fake_api_new_with(load(&scratch, KUBECONFIG("", ""), script));
+    api->now_us = g_get_monotonic_time();
+    KubePath node = KUBE_NODE("n");
+    for (size_t i = 0; i < 2; i++)
+        fake_api_expect(api, (FakeStep){.method = "GET", .path = "/api/v1/nodes/n", .status = 401});
+    KubeCall call = fake_api_call(api, 60);
+    g_auto(KubeObject) object = {0};
+    g_autoptr(GError) error = NULL;
+    g_assert_false(kube_get(api->client, &node, &call, &object, &error));
+    g_assert_error(error, STOOP_ERROR, STOOP_ERROR_UNAUTHENTICATED);
+}
+
 static void test_cluster_info(void) {
     g_auto(Scratch) scratch = scratch_new();
     g_autoptr(KubeConfig) config = load(
@@ -248,6 +264,13 @@ static void test_cluster_info(void) {
                     "\"n\":12,\"s\":\"12\",\"t\":true,\"z\":null,\"l\":[\"x\",\"007\"]}}}}");
     g_assert_cmpuint(config->exec->args->len, ==, 2);
     g_assert_cmpstr(config->exec->env->pdata[0], ==, "N=v");
+    scratch_write(&scratch, "ca", "PEM", 0600);
+    g_autoptr(KubeConfig) with_ca =
+        load(&scratch, KUBECONFIG(", certificate-authority: ca", ", provideClusterInfo: true"), "#!/bin/sh\n");
+    g_assert_cmpstr(with_ca->exec->info, ==,
+                    "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
+                    "\",\"spec\":{\"interactive\":false,\"cluster\":{\"server\":\"https://api.test:6443\","
+                    "\"certificate-authority-data\":\"UEVN\"}}}");
     g_autoptr(KubeConfig) plain = load(&scratch, KUBECONFIG("", ""), "#!/bin/sh\n");
     g_assert_cmpstr(plain->exec->info, ==,
                     "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\",\"spec\":{\"interactive\":false}}");
@@ -292,6 +315,57 @@ static void test_together(void) {
         pthread_join(threads[i], NULL);
 }
 
+// Threads that were refused the same credential fetch one new one.
+typedef struct {
+    KubeConfig *config;
+    KubeAuth *had;
+} Refused;
+
+static void *ask_anew(void *user) {
+    Refused *refused = user;
+    g_autoptr(KubeAuth) auth = NULL;
+    GError *error = NULL;
+    g_assert_true(kube_config_auth(refused->config, true, refused->had, 0, NULL, &auth, &error));
+    g_assert_no_error(error);
+    g_assert_cmpstr(auth->line, ==, "Authorization: Bearer 2");
+    return NULL;
+}
+
+static void test_refused_together(void) {
+    g_auto(Scratch) scratch = scratch_new();
+    g_autofree char *counting = counting_forever();
+    g_autofree char *script = g_strconcat(counting, "sleep 0.2\n", NULL);
+    g_autoptr(KubeConfig) config = load(&scratch, KUBECONFIG("", ""), script);
+    g_autoptr(KubeAuth) had = NULL;
+    g_assert_true(kube_config_auth(config, false, NULL, 0, NULL, &had, NULL));
+    Refused refused = {config, had};
+    pthread_t threads[6];
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_assert_true(thread_start(&threads[i], "test", 0, ask_anew, &refused, NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        pthread_join(threads[i], NULL);
+}
+
+// What the plug-in started is ended with it.
+static void test_children_end(void) {
+    g_auto(Scratch) scratch = scratch_new();
+    g_autofree char *path = scratch_path(&scratch, "pid");
+    g_autofree char *script = g_strdup_printf("sleep 60 & echo $! > '%s'; wait", path);
+    g_autofree char *text = run_for_error(script, 2000000, STOOP_ERROR_TIMEOUT);
+    g_autofree char *pid = NULL;
+    g_assert_true(g_file_get_contents(path, &pid, NULL, NULL));
+    g_autofree char *proc = g_strdup_printf("/proc/%d/stat", atoi(pid));
+    bool gone = false;
+    for (int i = 0; i < 5000 && !gone; i++) {
+        g_autofree char *stat = NULL;
+        // Gone, or a zombie that its adoptive parent has not fetched.
+        gone = !g_file_get_contents(proc, &stat, NULL, NULL) || strstr(stat, ") Z ");
+        if (!gone)
+            g_usleep(1000);
+    }
+    g_assert_true(gone);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kube/exec/parse", test_parse);
@@ -303,6 +377,9 @@ int main(int argc, char **argv) {
     g_test_add_func("/kube/exec/missing", test_missing);
     g_test_add_func("/kube/exec/expiry", test_expiry);
     g_test_add_func("/kube/exec/401", test_401);
+    g_test_add_func("/kube/exec/401-again", test_401_again);
+    g_test_add_func("/kube/exec/refused-together", test_refused_together);
+    g_test_add_func("/kube/exec/children-end", test_children_end);
     g_test_add_func("/kube/exec/cluster-info", test_cluster_info);
     g_test_add_func("/kube/exec/certificate", test_certificate);
     g_test_add_func("/kube/exec/together", test_together);

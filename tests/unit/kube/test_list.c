@@ -91,6 +91,12 @@ static void test_expired(void) {
     g_assert_cmpuint(seen.restarts, ==, 1);
     g_assert_cmpstr(version, ==, "11");
 
+    // Of a first page it cannot be helped by another start.
+    g_autoptr(GError) first_error = NULL;
+    fake_api_expect(api, (FakeStep){.method = "GET", .path = PODS "?limit=1", .status = 410, .answer = gone});
+    g_assert_false(kube_list(api->client, &PATH, &list, NULL, NULL, &first_error));
+    g_assert_error(first_error, STOOP_ERROR, STOOP_ERROR_CONFLICT);
+
     // Not for ever.
     for (int i = 0; i < 6; i++) {
         fake_api_expect(api, (FakeStep){.method = "GET", .path = PODS "?limit=1", .status = 200, .answer = first});
@@ -267,14 +273,18 @@ static void test_watch_backoff(void) {
                         .answer = "{\"type\":\"ERROR\",\"object\":" STATUS_JSON(500, "InternalError", "etcd") "}\n"});
     fake_api_expect(
         api, (FakeStep){.method = "GET", .path = WATCH("5", "270"), .status = 200, .answer = EVENT("ADDED", "a", "6")});
+    // Something came: the next wait is a short one again.
+    fake_api_expect(
+        api, (FakeStep){.method = "GET", .path = WATCH("6", "270"), .status = 200, .answer = EVENT("ADDED", "a", "7")});
     g_autoptr(GString) text = g_string_new(NULL);
-    Seen seen = {.seen = text, .stop_at = 1};
+    Seen seen = {.seen = text, .stop_at = 2};
     KubeWatch watch = watch_of(&seen);
     KubeCall call = fake_api_call(api, 3600);
     g_assert_true(kube_watch(api->client, &PATH, &watch, &call, NULL));
-    g_assert_cmpuint(api->wait_count, ==, 5);
+    g_assert_cmpuint(api->wait_count, ==, 6);
     g_assert_cmpint(api->waits[0], ==, 25000);
     g_assert_cmpint(api->waits[4], ==, 400000);
+    g_assert_cmpint(api->waits[5], ==, 25000);
 }
 
 static void test_watch_long_line(void) {
