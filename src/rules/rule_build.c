@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { HINTS_MAX = 100 };
+
 typedef struct {
     const Blocks *blocks;
     const Catalogue *catalogue;
@@ -117,7 +119,9 @@ static bool build_rule_action(Builder *builder, const YamlNode *node, RuleAction
     const YamlNode *actionner = yaml_get(node, "actionner");
     if (name && (!actionner || yaml_is_null(actionner))) {
         g_autofree char *quoted = diag_quote(name);
-        g_autofree char *hint = did_you_mean(blocks_nearest_action(builder->blocks, name));
+        // Each hint costs a look at every action: a file that is wrong all over needs no more of them.
+        bool few = builder->diags->errors < HINTS_MAX;
+        g_autofree char *hint = did_you_mean(few ? blocks_nearest_action(builder->blocks, name) : NULL);
         yaml_diag(builder->diags, DIAG_ERROR, yaml_get(node, "action"),
                   "no action %s is defined, and it has no 'actionner' of its own%s", quoted, hint);
         return false;
