@@ -7,13 +7,19 @@
 
 static const ParamRow no_rows[] = {PARAM_ROW_END};
 
+// The text of a field; NULL where the event does not know it.
+static const char *known_text(const Event *event, const char *field) {
+    const char *text = yyjson_get_str(event_field(event, field));
+    return text && text[0] != '\0' && strcmp(text, "<NA>") != 0 ? text : NULL;
+}
+
 // Two API groups may serve a resource of one name ("ingresses", "events"). What was called stands in the audit event's
 // URI or reference, where the rule's output has it; else discovery takes the group that the server prefers.
 static char *resource_name(const Event *event) {
-    const char *group = yyjson_get_str(event_field(event, "jevt.value[/objectRef/apiGroup]"));
-    if (group && group[0] != '\0')
+    const char *group = known_text(event, "jevt.value[/objectRef/apiGroup]");
+    if (group)
         return g_strconcat(event->target_resource, ".", group, NULL);
-    const char *uri = yyjson_get_str(event_field(event, "ka.uri"));
+    const char *uri = known_text(event, "ka.uri");
     const char *start = uri && g_str_has_prefix(uri, "/apis/") ? uri + strlen("/apis/") : NULL;
     const char *end = start ? strchr(start, '/') : NULL;
     if (!end || end == start)
@@ -58,10 +64,8 @@ static bool delete_object(const ActionContext *context, ActionResult *result, co
                      .name = event->target_name};
     // Background: what the object owns goes with it. Some old kinds would orphan it by default.
     KubeDeleteOptions options = {.grace_period_seconds = -1,
-                                 .uid = yyjson_get_str(event_field(event, "jevt.value[/objectRef/uid]")),
+                                 .uid = known_text(event, "jevt.value[/objectRef/uid]"),
                                  .propagation = "Background"};
-    if (options.uid && options.uid[0] == '\0')
-        options.uid = NULL;
     KubeCall call = action_call(context);
     g_autoptr(GError) failed = NULL;
     if (kube_delete(context->clients->kube, &path, &options, &call, &failed)) {

@@ -14,12 +14,11 @@ char *target_name(const ActionContext *context) {
     return g_strdup_printf("the pod '%s' in the namespace '%s'", context->event->pod, context->event->pod_namespace);
 }
 
-// An audit event's ka.target.name is a pod only where the resource says so; a Deployment and a pod may share a name.
+// Where an event names no pod, its ka.target.name stands in, which is a pod only where the resource says so: a
+// Deployment and a pod may share a name.
 static bool is_about_a_pod(const Event *event) {
-    if (!event->target_resource || !event->target_name || strcmp(event->target_resource, "pods") == 0)
-        return true;
-    return yyjson_get_len(event_field(event, "k8s.pod.name")) > 0 ||
-           yyjson_get_len(event_field(event, "ka.target.pod.name")) > 0;
+    return !event->target_resource || !event->target_name || strcmp(event->target_resource, "pods") == 0 ||
+           strcmp(event->pod, event->target_name) != 0;
 }
 
 bool target_pod(const ActionContext *context, ActionResult *result, GError **error) {

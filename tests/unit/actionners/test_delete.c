@@ -54,6 +54,9 @@ static void test_kinds(void) {
          "DELETE /apis/two.example.com/v1beta1/namespaces/shop/widgets/w", OPTIONS "}", "Widget 'w'"},
         {EVENT(TARGET("widgets", "w", "shop") ",\"jevt.value[/objectRef/apiGroup]\":\"two.example.com\""),
          "DELETE /apis/two.example.com/v1beta1/namespaces/shop/widgets/w", OPTIONS "}", "Widget 'w'"},
+        {EVENT(TARGET("configmaps", "c", "shop") ",\"jevt.value[/objectRef/uid]\":\"<NA>\","
+                                                 "\"jevt.value[/objectRef/apiGroup]\":\"<NA>\",\"ka.uri\":null"),
+         "DELETE /api/v1/namespaces/shop/configmaps/c", OPTIONS "}", "has been deleted"},
         {EVENT(TARGET("configmaps", "c", "shop") ",\"jevt.value[/objectRef/uid]\":\"u-1\""),
          "DELETE /api/v1/namespaces/shop/configmaps/c", OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}",
          "has been deleted"},

@@ -210,7 +210,7 @@ static void test_events_that_name_no_pod(void) {
         {"{\"output_fields\":{\"ka.target.resource\":\"deployments\",\"ka.target.name\":\"web-1\","
          "\"ka.target.namespace\":\"shop\"}}",
          "which is no pod"},
-        {"{\"output_fields\":{\"k8s.pod.name\":null,\"ka.target.resource\":\"deployments\","
+        {"{\"output_fields\":{\"k8s.pod.name\":\"<NA>\",\"ka.target.resource\":\"deployments\","
          "\"ka.target.name\":\"web-1\",\"ka.target.namespace\":\"shop\"}}",
          "which is no pod"},
     };
