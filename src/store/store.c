@@ -180,13 +180,7 @@ void store_close(Store *store) {
         item_free(item); // only what the disk would not take
     g_clear_pointer(&store->reader_db, sqlite3_close);
     g_clear_pointer(&store->checkpoint_db, sqlite3_close);
-    for (unsigned i = 0; i < STATEMENT_COUNT; i++)
-        g_clear_pointer(&store->statements[i], sqlite3_finalize);
-    if (store->writer_db) {
-        // Where this fails (the disk is full), the next start reads the log.
-        sqlite3_wal_checkpoint_v2(store->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-        sqlite3_close(store->writer_db);
-    }
+    store_disconnect(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     cond_destroy(&store->wake_writer);
@@ -213,10 +207,12 @@ uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed
         id = item->id = ++store->last_id;
         store->pending++;
         item_queue_push(&store->queue, item);
-        if (store->writer_state != WRITER_BUSY)
-            cond_signal(&store->wake_writer);
     }
+    bool wake = !refused && store->writer_state != WRITER_BUSY;
     mutex_unlock(&store->lock);
+    // Only now: the writer would wake up to find the lock taken.
+    if (wake)
+        cond_signal(&store->wake_writer);
     if (refused)
         item_free(item);
     return id;
@@ -226,13 +222,13 @@ uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed
 static void hand_over(Store *store, Item *item, size_t max_bytes) {
     mutex_lock(&store->lock);
     bool fits = store->queue.small_bytes + item->size <= max_bytes;
-    if (fits) {
+    if (fits)
         item_queue_push(&store->queue, item);
-        if (store->writer_state == WRITER_IDLE ||
-            (store->writer_state == WRITER_LINGERING && store->queue.count == FULL_BATCH))
-            cond_signal(&store->wake_writer);
-    }
+    bool wake = fits && (store->writer_state == WRITER_IDLE ||
+                         (store->writer_state == WRITER_LINGERING && store->queue.count == FULL_BATCH));
     mutex_unlock(&store->lock);
+    if (wake)
+        cond_signal(&store->wake_writer);
     if (!fits)
         item_free(item);
 }

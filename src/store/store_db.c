@@ -10,6 +10,7 @@
 
 #define APPLICATION_ID 0x53746f70   // "Stop"
 #define LOG_BYTES (7 * 1024 * 1024) // a little more than it reaches between checkpoints
+#define LOG_KEEP_BYTES 16777216     // what it grew beyond this is given back
 
 static const char schema[] =
     "CREATE TABLE events(id INTEGER PRIMARY KEY, accepted_ns INTEGER NOT NULL, trace TEXT NOT NULL, body BLOB NOT "
@@ -149,6 +150,7 @@ static bool check_or_make(Connection *db, const char *path, GError **error) {
 static void lay_out_log(Connection *db, const char *path) {
     int keep = 1;
     sqlite3_file_control(db, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
+    sqlite3_exec(db, "PRAGMA journal_size_limit=" G_STRINGIFY(LOG_KEEP_BYTES), NULL, NULL, NULL);
     g_autofree char *name = g_strconcat(path, "-wal", NULL);
     int fd = open(name, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -172,12 +174,13 @@ static int note_frames(void *user, sqlite3 *db, const char *name, int frames) {
 
 bool store_prepare(Store *store, GError **error) {
     Connection *db = store->writer_db = store_connect(store->path, false, 1024, error);
-    int64_t last_event = 0, pending = 0;
+    int64_t last_event = 0, events = 0, pending = 0;
     if (!db || !check_or_make(db, store->path, error) ||
         !ask(db, store->path, "SELECT coalesce(max(id), 0) FROM events", &last_event, NULL, error) ||
-        !ask(db, store->path, "SELECT count(*) FROM state WHERE ns > 0", &store->done_events, NULL, error) ||
+        !ask(db, store->path, "SELECT count(*) FROM state", &events, NULL, error) ||
         !ask(db, store->path, "SELECT count(*) FROM state WHERE ns < 0", &pending, NULL, error))
         return false;
+    store->done_events = events - pending;
     lay_out_log(db, store->path);
     store->last_id = (uint64_t)last_event;
     store->pending = (size_t)pending;
@@ -190,4 +193,20 @@ bool store_prepare(Store *store, GError **error) {
     }
     sqlite3_wal_hook(db, note_frames, store);
     return true;
+}
+
+void store_disconnect(Store *store) {
+    if (store->statements[STATEMENT_PROBE]) {
+        // With a limit, SQLite would cut the log to nothing.
+        sqlite3_exec(store->writer_db, "PRAGMA journal_size_limit=-1", NULL, NULL, NULL);
+        // When all is copied, one small commit starts the log over: the next start then finds a single frame in it and
+        // not the last few thousand. Where any of this fails (the disk is full), the next start reads the log.
+        int frames = -1, copied = 0;
+        sqlite3_wal_checkpoint_v2(store->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+        if (frames > 1 && frames == copied && sqlite3_step(store->statements[STATEMENT_PROBE]) == SQLITE_DONE)
+            sqlite3_wal_checkpoint_v2(store->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    }
+    for (unsigned i = 0; i < STATEMENT_COUNT; i++)
+        g_clear_pointer(&store->statements[i], sqlite3_finalize);
+    g_clear_pointer(&store->writer_db, sqlite3_close);
 }

@@ -117,6 +117,8 @@ struct Store {
 Connection *store_connect(const char *path, bool read_only, int cache_kib, GError **error);
 // Makes the tables where there are none, and refuses what is not ours, newer or damaged.
 bool store_prepare(Store *store, GError **error);
+// Copies the log, where the disk takes it, and closes the writer's connection.
+void store_disconnect(Store *store);
 // Sets an error from a connection's last one: NO_SPACE when the disk is full, IO otherwise.
 void store_set_sqlite_error(GError **error, Connection *db, int code, const char *path, const char *what);
 
