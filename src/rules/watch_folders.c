@@ -27,7 +27,8 @@ static bool watch(WatchFolders *folders, const char *folder, const char *name, b
     uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
                     IN_ONLYDIR | IN_MASK_ADD;
     if (file)
-        mask |= IN_MODIFY | IN_CLOSE_WRITE;
+        mask |=
+            IN_CLOSE_WRITE; // not IN_MODIFY: the store or the log may be written in this very folder, event by event
     int descriptor = inotify_add_watch(folders->fd, folder, mask);
     if (descriptor < 0 && (errno == ENOSPC || errno == ENOMEM)) {
         stoop_error_set_errno(error, errno, "watching %s", folder);
