@@ -62,15 +62,18 @@ static bool check_replicas(const ActionContext *context, ActionResult *result, c
     return true;
 }
 
+static bool refuse_static_pod(const ActionContext *context, GError **error) {
+    g_autofree char *name = target_name(context);
+    g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
+                "%s is a static pod: its node runs it from a file, and deleting it here would end nothing", name);
+    return false;
+}
+
 // True with result->status still ACTION_SUCCESS when nothing speaks against it.
 static bool check_guards(const ActionContext *context, ActionResult *result, yyjson_val *pod, GError **error) {
     const TerminateParams *params = context->params;
-    if (kube_pod_is_mirror(pod)) {
-        g_autofree char *name = target_name(context);
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
-                    "%s is a static pod: its node runs it from a file, and deleting it here would end nothing", name);
-        return false;
-    }
+    if (kube_pod_is_mirror(pod))
+        return refuse_static_pod(context, error);
     g_auto(KubeOwner) owner = {0};
     if (!kube_pod_owner(pod, &owner)) {
         if (params->ignore_standalone_pods)
@@ -90,6 +93,22 @@ static bool check_guards(const ActionContext *context, ActionResult *result, yyj
     return true;
 }
 
+// The API server refused because of the UID, or so it seems: the pod as it is now tells. It is another one, unless it
+// is a static pod, whose UID in the API is not the one that Falco sees, or the conflict was about something else.
+static bool tell_conflict(const ActionContext *context, ActionResult *result, const char *uid, GError **conflict,
+                          GError **error) {
+    g_auto(KubeObject) pod = {0};
+    bool read = target_read_pod(context, result, &pod, NULL);
+    if (read && pod.root && kube_pod_is_mirror(pod.root))
+        return refuse_static_pod(context, error);
+    if (read && pod.root && g_strcmp0(kube_object_uid(pod.root), uid) == 0) {
+        g_propagate_error(error, g_steal_pointer(conflict));
+        return false;
+    }
+    target_stale(context, result);
+    return true;
+}
+
 static bool delete_pod(const ActionContext *context, ActionResult *result, const char *uid, GError **error) {
     const TerminateParams *params = context->params;
     const Event *event = context->event;
@@ -101,10 +120,8 @@ static bool delete_pod(const ActionContext *context, ActionResult *result, const
         action_result_set(result, ACTION_SUCCESS, "%s has been terminated", name);
         return true;
     }
-    if (uid && stoop_error_is(failed, STOOP_ERROR_CONFLICT)) {
-        target_stale(context, result);
-        return true;
-    }
+    if (uid && stoop_error_is(failed, STOOP_ERROR_CONFLICT))
+        return tell_conflict(context, result, uid, &failed, error);
     target_explain(context, &failed);
     g_propagate_error(error, g_steal_pointer(&failed));
     return false;

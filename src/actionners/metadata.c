@@ -2,6 +2,7 @@
 
 #include "actionners/target.h"
 #include "base/error.h"
+#include "kube/kube_pod.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,34 +43,51 @@ static char *told(const char *field, const GPtrArray *pairs) {
                            set->len && deleted->len ? ";" : "", deleted->len ? " deleted: " : "", deleted->str);
 }
 
+static bool patch_with_uid(const ActionContext *context, const char *uid, const char *field, const GPtrArray *pairs,
+                           GError **error) {
+    const Event *event = context->event;
+    g_autofree char *json = patch_json(uid, field, pairs);
+    KubeCall call = action_call(context);
+    return kube_patch(context->clients->kube, &KUBE_POD(event->pod_namespace, event->pod), KUBE_MERGE_PATCH, json,
+                      &call, NULL, error);
+}
+
 // The API server answers the patch of a namesake with 422 or 409, as it answers other faults: only the pod itself
-// tells.
-static bool is_stale(const ActionContext *context, ActionResult *result, const GError *failed) {
-    if (!context->event->pod_uid ||
-        !(stoop_error_is(failed, STOOP_ERROR_INVALID) || stoop_error_is(failed, STOOP_ERROR_CONFLICT)))
+// tells. A static pod is known to Falco by another UID than to the API server; it is patched with the latter.
+static bool patch_after_refusal(const ActionContext *context, const char *field, const GPtrArray *pairs,
+                                ActionResult *result, GError **error) {
+    const char *event_uid = context->event->pod_uid;
+    if (!event_uid || !(stoop_error_is(*error, STOOP_ERROR_INVALID) || stoop_error_is(*error, STOOP_ERROR_CONFLICT)))
         return false;
     g_auto(KubeObject) pod = {0};
-    return target_read_pod(context, result, &pod, NULL) && result->status == ACTION_STALE;
+    if (!target_read_pod(context, result, &pod, NULL))
+        return false;
+    if (!pod.root) {
+        g_clear_error(error);
+        return true;
+    }
+    const char *uid = kube_object_uid(pod.root);
+    if (strcmp(uid, event_uid) == 0)
+        return false;
+    g_clear_error(error);
+    return patch_with_uid(context, uid, field, pairs, error);
 }
 
 static bool patch_pod(const ActionContext *context, const char *field, const GPtrArray *pairs, ActionResult *result,
                       GError **error) {
-    const Event *event = context->event;
-    g_autofree char *json = patch_json(event->pod_uid, field, pairs);
+    g_autoptr(GError) failed = NULL;
+    if (!patch_with_uid(context, context->event->pod_uid, field, pairs, &failed) &&
+        !patch_after_refusal(context, field, pairs, result, &failed)) {
+        target_explain(context, &failed);
+        g_propagate_error(error, g_steal_pointer(&failed));
+        return false;
+    }
+    if (result->status == ACTION_STALE)
+        return true;
     g_autofree char *name = target_name(context);
     g_autofree char *text = told(field, pairs);
-    g_autoptr(GError) failed = NULL;
-    KubeCall call = action_call(context);
-    if (kube_patch(context->clients->kube, &KUBE_POD(event->pod_namespace, event->pod), KUBE_MERGE_PATCH, json, &call,
-                   NULL, &failed)) {
-        action_result_set(result, ACTION_SUCCESS, "%s: %s", name, text);
-        return true;
-    }
-    if (is_stale(context, result, failed))
-        return true;
-    target_explain(context, &failed);
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return false;
+    action_result_set(result, ACTION_SUCCESS, "%s: %s", name, text);
+    return true;
 }
 
 static bool patch_node(const ActionContext *context, const char *field, const GPtrArray *pairs, ActionResult *result,

@@ -64,6 +64,13 @@ void target_explain(const ActionContext *context, GError **error) {
     g_set_error(error, STOOP_ERROR, STOOP_ERROR_NOT_FOUND, "%s is gone: %s", name, was);
 }
 
+// The kubelet gives a static pod a UID of its own, which is what Falco sees; its mirror in the API has another, and
+// names the first in an annotation.
+static bool is_of_event(const Event *event, yyjson_val *pod, const char *uid) {
+    const char *mirrored = kube_object_text(pod, "metadata", "annotations", "kubernetes.io/config.mirror", NULL);
+    return !event->pod_uid || strcmp(event->pod_uid, uid) == 0 || g_strcmp0(event->pod_uid, mirrored) == 0;
+}
+
 bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObject *pod, GError **error) {
     const Event *event = context->event;
     KubeCall call = action_call(context);
@@ -78,7 +85,7 @@ bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObj
                     event->pod);
         return false;
     }
-    if (event->pod_uid && strcmp(event->pod_uid, uid) != 0) {
+    if (!is_of_event(event, read.root, uid)) {
         target_stale(context, result);
         return true;
     }

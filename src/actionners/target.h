@@ -16,8 +16,8 @@ KubeCall action_call(const ActionContext *context);
 // objects. The names are then event->pod and event->pod_namespace.
 bool target_pod(const ActionContext *context, ActionResult *result, GError **error);
 
-// Reads the pod, after target_pod. True also when the pod has another UID than the event says: then `result` is
-// ACTION_STALE and `pod` stays empty. That it is gone is an error (NOT_FOUND).
+// Reads the pod, after target_pod. True also when the pod is another one than the event says, by its UID: then `result`
+// is ACTION_STALE and `pod` stays empty. That it is gone is an error (NOT_FOUND).
 bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObject *pod, GError **error);
 
 // The name of the node: what the event says, else where the pod runs. Added to the result's objects. NULL in `node`

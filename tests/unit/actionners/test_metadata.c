@@ -62,6 +62,19 @@ static void test_label_refused(void) {
     assert_failed(&run, STOOP_ERROR_INVALID, "says the server");
 }
 
+// The mirror of a static pod has a UID of its own; the label goes to it, with that as the precondition.
+static void test_label_static_pod(void) {
+    const Exchange exchanges[] = {
+        {"PATCH " POD, "{\"metadata\":{\"uid\":\"u-1\",\"labels\":{\"a\":\"b\"}}}", 422, STATUS(422, "Invalid"), NULL},
+        {"GET " POD, NULL, 200,
+         "{\"metadata\":{\"uid\":\"u-7\",\"annotations\":{\"kubernetes.io/config.mirror\":\"u-1\"}}}", NULL},
+        {"PATCH " POD, "{\"metadata\":{\"uid\":\"u-7\",\"labels\":{\"a\":\"b\"}}}", 200, "{}", NULL},
+        END};
+    g_auto(Run) run = {0};
+    run_against(exchanges, "kubernetes:label", EVENT_UID, "labels: {a: b}", &run);
+    assert_result(&run, ACTION_SUCCESS, "labels set: a");
+}
+
 static void test_label_gone(void) {
     const Exchange exchanges[] = {
         {"PATCH " POD, "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", 404, STATUS(404, "NotFound"), NULL}, END};
@@ -136,6 +149,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/label/annotate-pod", test_annotate_pod);
     g_test_add_func("/label/namesake", test_label_namesake);
     g_test_add_func("/label/refused", test_label_refused);
+    g_test_add_func("/label/static-pod", test_label_static_pod);
     g_test_add_func("/label/gone", test_label_gone);
     g_test_add_func("/label/node", test_label_node);
     g_test_add_func("/label/node-of-event", test_label_node_of_event);

@@ -39,10 +39,31 @@ static void test_uid_and_grace(void) {
 
 static void test_namesake(void) {
     const Exchange exchanges[] = {
-        {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL}, END};
+        {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL},
+        {"GET " POD, NULL, 200, "{\"metadata\":{\"uid\":\"u-2\"}}", NULL},
+        END};
     g_auto(Run) run = {0};
     run_against(exchanges, "kubernetes:terminate", EVENT_UID, NULL, &run);
     assert_result(&run, ACTION_STALE, "another one now");
+}
+
+// 409 for the deletion of the pod itself, or of one that is gone by the time it is looked at.
+static void test_conflict_with_uid(void) {
+    const Exchange same[] = {
+        {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL},
+        {"GET " POD, NULL, 200, POD_ALONE, NULL},
+        END};
+    g_auto(Run) run = {0};
+    run_against(same, "kubernetes:terminate", EVENT_UID, NULL, &run);
+    assert_failed(&run, STOOP_ERROR_CONFLICT, "says the server");
+
+    const Exchange gone[] = {
+        {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL},
+        {"GET " POD, NULL, 404, STATUS(404, "NotFound"), NULL},
+        END};
+    g_auto(Run) second = {0};
+    run_against(gone, "kubernetes:terminate", EVENT_UID, NULL, &second);
+    assert_result(&second, ACTION_STALE, "another one now");
 }
 
 static void test_conflict_without_uid_is_no_staleness(void) {
@@ -86,6 +107,7 @@ static void test_guard_then_namesake(void) {
     const Exchange exchanges[] = {
         {"GET " POD, NULL, 200, POD_ALONE, NULL},
         {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL},
+        {"GET " POD, NULL, 200, "{\"metadata\":{\"uid\":\"u-2\"}}", NULL},
         END};
     g_auto(Run) run = {0};
     run_against(exchanges, "kubernetes:terminate", EVENT, "ignore_daemonsets: true", &run);
@@ -187,13 +209,23 @@ static void test_owner_cannot_be_read(void) {
     }
 }
 
-static void test_static_pod(void) {
+// Falco knows a static pod by the UID that the kubelet gave it (u-1), the API server by that of its mirror (u-7).
+#define MIRROR "{\"metadata\":{\"uid\":\"u-7\",\"annotations\":{\"kubernetes.io/config.mirror\":\"u-1\"}}}"
+
+static void test_static_pod_in_one_call(void) {
     const Exchange exchanges[] = {
-        {"GET " POD, NULL, 200,
-         "{\"metadata\":{\"uid\":\"u-1\",\"annotations\":{\"kubernetes.io/config.mirror\":\"abc\"}}}", NULL},
+        {"DELETE " POD, OPTIONS ",\"preconditions\":{\"uid\":\"u-1\"}}", 409, STATUS(409, "Conflict"), NULL},
+        {"GET " POD, NULL, 200, MIRROR, NULL},
         END};
     g_auto(Run) run = {0};
-    run_against(exchanges, "kubernetes:terminate", EVENT, "ignore_standalone_pods: true", &run);
+    run_against(exchanges, "kubernetes:terminate", EVENT_UID, NULL, &run);
+    assert_failed(&run, STOOP_ERROR_FAILED, "static pod");
+}
+
+static void test_static_pod(void) {
+    const Exchange exchanges[] = {{"GET " POD, NULL, 200, MIRROR, NULL}, END};
+    g_auto(Run) run = {0};
+    run_against(exchanges, "kubernetes:terminate", EVENT_UID, "ignore_standalone_pods: true", &run);
     assert_failed(&run, STOOP_ERROR_FAILED, "static pod");
 }
 
@@ -247,6 +279,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/terminate/min-healthy", test_min_healthy);
     g_test_add_func("/terminate/owner-cannot-be-read", test_owner_cannot_be_read);
     g_test_add_func("/terminate/static-pod", test_static_pod);
+    g_test_add_func("/terminate/static-pod-in-one-call", test_static_pod_in_one_call);
+    g_test_add_func("/terminate/conflict-with-uid", test_conflict_with_uid);
     g_test_add_func("/terminate/no-pod", test_events_that_name_no_pod);
     g_test_add_func("/terminate/audit-event", test_audit_event);
     return g_test_run();
