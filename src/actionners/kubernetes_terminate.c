@@ -169,8 +169,9 @@ const Actionner actionner_kubernetes_terminate = {
                  "\n"
                  "`min_healthy_replicas` holds for pods of ReplicaSets (so of Deployments) and StatefulSets, and "
                  "counts the pods that are ready now, this one included. Success means that Kubernetes accepted the "
-                 "deletion; the pod then ends within its grace period. The pod of a static manifest comes back: its "
-                 "node's kubelet runs it, whatever the API server says.",
+                 "deletion; the pod then ends within its grace period. Deleting a static "
+                 "pod in the API ends nothing, since its node runs it from a file: with a guard or a UID in the event "
+                 "Stoop sees that it is one, and fails.",
              .params = {.size = sizeof(TerminateParams), .rows = terminate_rows},
              .example = "- action: Terminate the pod\n"
                         "  actionner: kubernetes:terminate\n"
