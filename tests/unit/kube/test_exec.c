@@ -352,9 +352,10 @@ static void test_children_end(void) {
     g_autofree char *path = scratch_path(&scratch, "pid");
     g_autofree char *script = g_strdup_printf("sleep 60 & echo $! > '%s'; wait", path);
     g_autofree char *text = run_for_error(script, 2000000, STOOP_ERROR_TIMEOUT);
+    assert_text_has(text, "gave no answer within 2.0 s");
     g_autofree char *pid = NULL;
     g_assert_true(g_file_get_contents(path, &pid, NULL, NULL));
-    g_autofree char *proc = g_strdup_printf("/proc/%d/stat", atoi(pid));
+    g_autofree char *proc = g_strdup_printf("/proc/%s/stat", g_strstrip(pid));
     bool gone = false;
     for (int i = 0; i < 5000 && !gone; i++) {
         g_autofree char *stat = NULL;

@@ -89,6 +89,10 @@ static void rotate(void *user) {
     scratch_write(user, "ca.crt", "three", 0600);
 }
 
+static void rotate_again(void *user) {
+    scratch_write(user, "ca.crt", "four", 0600);
+}
+
 static void test_at_once(void) {
     Rotation rotation;
     set_up(&rotation);
@@ -107,6 +111,12 @@ static void test_at_once(void) {
     g_assert_true(get(&rotation, FINE, NULL));
     g_assert_cmpuint(rotation.applied, ==, 1);
     g_assert_cmpstr(rotation.ca, ==, "three");
+    // A server that never verifies is not asked for ever, even when the CA goes on changing.
+    failure.then = rotate_again;
+    fake_api_expect(rotation.api, failure);
+    failure.then = rotate;
+    g_assert_false(get(&rotation, failure, NULL));
+    g_assert_cmpuint(rotation.applied, ==, 2);
     tear_down(&rotation);
 }
 
