@@ -49,6 +49,7 @@ void http_server_answer(HttpServerRequest *request, unsigned status, const char 
 
 typedef struct {
     unsigned connections;
-    uint64_t requests, rejected; // rejected: by the server itself (413, 408, 400)
+    uint64_t requests, rejected; // rejected: by the server itself (413, 408, 400, 501, 503), without
+                                 // what libmicrohttpd refuses before a request is whole (a bad first line, 431)
 } HttpServerStats;
 void http_server_stats(HttpServer *server, HttpServerStats *stats);
