@@ -79,6 +79,18 @@ static void test_pending_pages(void) {
     fixture_end(&f);
 }
 
+static int number_of(const char *path, const char *sql) {
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+    g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &row, NULL), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_step(row), ==, SQLITE_ROW);
+    int number = sqlite3_column_int(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return number;
+}
+
 // Results of an event that is done, or was never kept, leave nothing that a later event could inherit.
 static void test_orphans(void) {
     Fixture f;
@@ -96,6 +108,9 @@ static void test_orphans(void) {
     g_autoptr(GPtrArray) pending = pending_of(&f);
     g_assert_cmpuint(pending->len, ==, 1);
     g_assert_null(((StorePending *)pending->pdata[0])->recorded);
+    store_close(f.store);
+    f.store = NULL;
+    g_assert_cmpint(number_of(f.path, "SELECT count(*) FROM results"), ==, 0);
     fixture_end(&f);
 }
 
