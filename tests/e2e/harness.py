@@ -270,10 +270,11 @@ class Stoop:
         return [STOOP, "server", "-c", self.config_file]
 
     def start(self, ready=True):
-        env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
+        kept = ("PATH", "HOME", "LANG", "TMPDIR", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+        env = {k: v for k, v in os.environ.items() if k in kept}
         with open(self.log_file, "ab") as out:
-            self.process = subprocess.Popen(self.wrapper + self.args(), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                                            env={**env, **self.env}, cwd=self.folder)
+            self.process = subprocess.Popen(self.wrapper + self.args(), stdout=out, stderr=out, cwd=self.folder,
+                                            stdin=subprocess.DEVNULL, env={**env, **self.env})
         if ready:
             self.wait_ready()
         return self
@@ -331,7 +332,8 @@ class Stoop:
     def post(self, event):
         """An event (a dict, or a body as it is)."""
         body = json.dumps(event) if isinstance(event, dict) else event
-        return self.request("POST", "/", body, {"Content-Type": "application/json", "User-Agent": "falcosecurity/falco"})
+        headers = {"Content-Type": "application/json", "User-Agent": "falcosecurity/falco"}
+        return self.request("POST", "/", body, headers)
 
     def raw(self, data, seconds=15, half_close=False):
         """Bytes as they are; what comes back until the server closes, or the time is over."""

@@ -151,9 +151,9 @@ class Access(Case):
     def test_a_wrong_ca_is_a_clear_failure(self):
         self.pod(wait_running=False)
         key, crt = self.folder + "/k", self.folder + "/c"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "1", "-subj", "/CN=another-ca", "-keyout", key, "-out", crt], check=True,
-                       capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "1", "-subj", "/CN=another-ca", "-keyout", key, "-out", crt],
+                       check=True, capture_output=True)
         kubeconfig = self.cluster.kubeconfig_with({"certificate-authority": crt, "certificate-authority-data": None})
         server = self.stoop(self.LABEL, kubeconfig=kubeconfig, config={"limits": {"action_seconds": 5}})
         self.post(server, pod_event(self.ns, "web"))
@@ -171,7 +171,8 @@ class Access(Case):
         host, port = self.cluster.server.split("//")[1].rsplit(":", 1)
         script = ('mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && '
                   'mount --bind "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"')
-        return mounted, self.stoop(self.LABEL, kubeconfig=None, wrapper=("unshare", "--mount", "sh", "-ec", script, mounted),
+        return mounted, self.stoop(self.LABEL, kubeconfig=None,
+                                   wrapper=("unshare", "--mount", "sh", "-ec", script, mounted),
                                    env={"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port})
 
     def test_in_a_cluster_and_its_token_rotates(self):

@@ -36,8 +36,9 @@ class Input(Case):
 
     def test_what_is_no_json_object(self):
         for body in (b"", b" ", b"not json", b"[]", b"[{}]", b"1", b'"text"', b"null", b"true", b"{", b'{"rule":',
-                     b'{"rule": "a"} {"rule": "b"}', b"{'rule': 'a'}", b'{"rule": "a",}', b"\x00", b'{"a": 1}\x00{"b": 2}',
-                     b"\xef\xbb\xbf", b"<xml/>", b"rule=a&output=b", b"NaN", b'{"a": NaN}', b'{"a": 0x10}', b'{"a": +1}'):
+                     b'{"rule": "a"} {"rule": "b"}', b"{'rule': 'a'}", b'{"rule": "a",}', b"\x00",
+                     b'{"a": 1}\x00{"b": 2}', b"\xef\xbb\xbf", b"<xml/>", b"rule=a&output=b", b"NaN", b'{"a": NaN}',
+                     b'{"a": 0x10}', b'{"a": +1}'):
             with self.subTest(body=body):
                 self.assertTrue(self.refused(body).body.strip(), "the answer says nothing")
 
@@ -50,7 +51,8 @@ class Input(Case):
             for value in (1, [], {}, True):
                 with self.subTest(key=key, value=value):
                     self.refused(json.dumps({**good, key: value}).encode(), key)
-        for key, value in (("tags", "text"), ("tags", {}), ("tags", [1]), ("output_fields", []), ("output_fields", "x")):
+        for key, value in (("tags", "text"), ("tags", {}), ("tags", [1]), ("output_fields", []),
+                           ("output_fields", "x")):
             with self.subTest(key=key, value=value):
                 self.refused(json.dumps({**good, key: value}).encode(), key)
 
@@ -92,7 +94,8 @@ class Input(Case):
                 self.refused(b'{"rule": "' + text + b'"}')
 
     def test_nul_in_a_string(self):
-        answer = self.server.post('{"rule": "Terminal shell in container\\u0000x", "output_fields": {"a\\u0000b": "c"}}')
+        answer = self.server.post('{"rule": "Terminal shell in container\\u0000x", '
+                                  '"output_fields": {"a\\u0000b": "c"}}')
         self.assertIn(answer.status, (200, 400), answer.body)
         self.assertEqual(self.server.log(message="match"), [])
 
@@ -144,7 +147,8 @@ class Input(Case):
 
     def test_what_is_no_http(self):
         for data in (b"\r\n\r\n", b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500,
-                     b"POST / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000, b"GET /" + b"a" * 100_000):
+                     b"POST / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000,
+                     b"GET /" + b"a" * 100_000):
             with self.subTest(data=data[:20]):
                 status = self.status_of(data, seconds=3, half_close=True)
                 self.assertTrue(status is None or status >= 400, status)
@@ -178,8 +182,8 @@ class Input(Case):
 
     def test_expect_100_continue(self):
         body = json.dumps({"rule": "a"}).encode()
-        got = self.server.raw(POST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
-                              + body)
+        head = POST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+        got = self.server.raw(head + body)
         self.assertIn(b" 200 ", got)
 
     def test_half_a_request(self):
