@@ -25,6 +25,8 @@ Engine *engine_new(const EngineOptions *options, GError **error) {
     own->max_events = own->max_events ? own->max_events : 8192;
     own->max_bytes = own->max_bytes ? own->max_bytes : 8 << 20;
     own->artifact_bytes = own->artifact_bytes > 0 ? own->artifact_bytes : (int64_t)1 << 30;
+    // A share of 32 leaves room for 256 floods at once; of a small memory, at least something can be shared out.
+    engine->lane_share = (unsigned)CLAMP(own->max_events / 256, (size_t)8, (size_t)1 << 20);
     mutex_init(&engine->accept);
     mutex_init(&engine->spawning);
     mutex_init(&engine->lock);
@@ -63,7 +65,7 @@ static void commit_ended(uint64_t id, const GError *error, void *user) {
     mutex_lock(&engine->lock);
     engine->committed_upto = MAX(engine->committed_upto, id);
     engine->commits_due--;
-    if (engine->backlog && backlog_has_room(engine))
+    if ((engine->backlog || engine->refill_head) && backlog_has_room(engine))
         cond_signal(&engine->house_cond);
     if (engine->stopping && engine->commits_due == 0)
         cond_broadcast(&engine->ended);
@@ -92,47 +94,44 @@ static EngineVerdict hand_over(Engine *engine, Job *job, Commit *commit) {
     mutex_lock(&engine->accept);
     mutex_lock(&engine->lock);
     bool stopping = engine->stopping;
-    bool to_disk = engine->backlog || engine->events >= engine->options.max_events ||
-                   engine->bytes + job->bytes > engine->options.max_bytes;
-    if (engine->events == 0) // an event larger than the whole limit still runs, alone
-        to_disk = engine->backlog;
-    if (!stopping) {
-        engine->commits_due++;
-        if (!to_disk) {
-            engine->events++;
-            engine->bytes += job->bytes;
-        }
-    }
+    bool to_disk = engine->backlog;
+    if (engine->events > 0) // an event larger than the whole limit still runs, alone
+        to_disk |=
+            engine->events >= engine->options.max_events || engine->bytes + job->bytes > engine->options.max_bytes;
+    bool deep = !to_disk && lanes_overflow(engine, job);
+    engine->commits_due += !stopping;
     mutex_unlock(&engine->lock);
 
     uint64_t id = 0;
     if (!stopping) {
-        commit->to_disk = to_disk;
+        commit->to_disk = to_disk || deep;
         id = store_accept(engine->options.store, job->event, commit_ended, commit);
     }
+
+    mutex_lock(&engine->lock);
     if (!stopping && id == 0) {
-        mutex_lock(&engine->lock);
         engine->commits_due--;
         if (engine->stopping && engine->commits_due == 0)
             cond_broadcast(&engine->ended);
-        mutex_unlock(&engine->lock);
     }
-    if (!stopping && !to_disk) {
+    if (!stopping && !to_disk && !deep) {
         job->id = id;
         wake = lanes_push(engine, g_steal_pointer(&job));
         verdict = id > 0 ? ENGINE_ACCEPTED : ENGINE_UNKEPT;
     } else if (id > 0) {
-        mutex_lock(&engine->lock);
-        if (!engine->backlog) {
+        if (deep) {
+            lanes_defer(engine, job, id);
+        } else {
+            if (!engine->backlog)
+                engine->backlog_after = id - 1;
             engine->backlog = true;
-            engine->backlog_after = id - 1;
+            engine->backlog_last = id;
         }
-        engine->backlog_last = id;
         if (backlog_has_room(engine))
             cond_signal(&engine->house_cond);
-        mutex_unlock(&engine->lock);
         verdict = ENGINE_ACCEPTED;
     }
+    mutex_unlock(&engine->lock);
     mutex_unlock(&engine->accept);
     lanes_wake(engine, wake);
     if (job)
@@ -237,7 +236,7 @@ void engine_stats(Engine *engine, EngineStats *stats) {
         .busy = engine->busy,
         .long_running = engine->slots,
         .long_waiting = engine->parked.length,
-        .backlog = engine->backlog,
+        .backlog = engine->backlog || engine->deep_lanes > 0,
     };
     mutex_unlock(&engine->lock);
 }

@@ -27,8 +27,9 @@ struct Job {
     size_t bytes;
     // Where the run stands: the next action. Survives a wait for a long action's slot.
     unsigned rule, action;
-    unsigned told; // events and matches logged: 0 none, 1 the event, 2 the first match too, ...
-    bool acted;    // the first action ended
+    unsigned told;   // events and matches logged: 0 none, 1 the event, 2 the first match too, ...
+    bool acted;      // the first action ended
+    const char *key; // of its lane, in the same memory; NULL: it waits for nobody
     unsigned match_count;
     const Rule *matches[];
 };
@@ -39,6 +40,13 @@ struct Lane {
     Job *head, *tail;
     bool listed; // in the table: others may append
     bool slot;   // a long action's slot is reserved for the head
+    unsigned length;
+    // A lane has a share of the memory only, so that one target's flood leaves room for all others. What is beyond it
+    // waits on disk: this lane's events with ids in (deep_after, deep_last] are there and not in memory.
+    bool deep;
+    bool refilling; // in the queue for the house thread
+    Lane *next_refill;
+    uint64_t deep_after, deep_last;
     char key[];
 };
 
@@ -102,6 +110,9 @@ struct Engine {
     uint64_t backlog_after;  // read up to here
     uint64_t backlog_last;   // the last id given to disk only
     uint64_t committed_upto; // no commit of an id up to this is outstanding
+    unsigned lane_share;     // events of one lane in memory
+    unsigned deep_lanes;
+    Lane *refill_head, *refill_tail;
 
     // Names of artifacts begun in this second.
     Mutex names;
@@ -110,6 +121,10 @@ struct Engine {
 };
 
 // lanes.c ------------------------------------------------------------------------------------------------------------
+
+// The event's target in words: events with the same words run one after another. NULL for an event that is about
+// nothing known and waits for nobody. Returns `scratch`, or memory in `*owned`.
+const char *lane_key(const Event *event, char *scratch, size_t size, char **owned);
 
 Job *job_new(const Event *event, RuleSet *set, const Rule *const *matches, unsigned count);
 void job_free(Job *job);
@@ -120,8 +135,17 @@ typedef struct {
     bool spawn;
 } LaneWake;
 
-// The job joins the lane of its target; it has been counted in events and bytes. Takes `lock` itself.
+// The rest of this group is called with `lock` held.
+// The job joins the lane of its target, and is counted in events and bytes.
 LaneWake lanes_push(Engine *engine, Job *job);
+// Its lane has its share of the memory already, or has events on disk that come first.
+bool lanes_overflow(const Engine *engine, const Job *job);
+// The job's event, `id` of the store, waits on disk for its lane.
+void lanes_defer(Engine *engine, const Job *job, uint64_t id);
+void lanes_queue_refill(Engine *engine, Lane *lane);
+Lane *lanes_pop_refill(Engine *engine);
+void lanes_drop(Engine *engine, Lane *lane); // an empty one
+
 void lanes_wake(Engine *engine, LaneWake wake);
 
 typedef enum {

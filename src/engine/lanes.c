@@ -8,12 +8,18 @@ static const int64_t IDLE_US = 10 * G_USEC_PER_SEC;
 static const int64_t OVERDUE_US = 2 * G_USEC_PER_SEC;
 
 Job *job_new(const Event *event, RuleSet *set, const Rule *const *matches, unsigned count) {
-    Job *job = g_malloc0(sizeof *job + count * sizeof *matches);
+    char scratch[640];
+    g_autofree char *owned = NULL;
+    const char *key = lane_key(event, scratch, sizeof scratch, &owned);
+    size_t key_size = key ? strlen(key) + 1 : 0, base = sizeof(Job) + count * sizeof *matches;
+    Job *job = g_malloc0(base + key_size);
     job->event = event_ref(event);
     job->rules = rule_set_ref(set);
-    job->bytes = event->memory + sizeof *job;
+    job->bytes = event->memory + base + key_size;
     job->match_count = count;
     memcpy(job->matches, matches, count * sizeof *matches);
+    if (key)
+        job->key = memcpy((char *)job + base, key, key_size);
     return job;
 }
 
@@ -43,10 +49,9 @@ static Lane *queue_pop(LaneQueue *queue) {
     return lane;
 }
 
-// The event's target in words: events with the same words run one after another. An event about a resource that is no
-// pod has the resource's name in `pod` too (a stand-in), so the resource is asked for first. Returns `scratch`, memory
-// in `*owned`, or NULL for an event that is about nothing known and waits for nobody.
-static const char *lane_key(const Event *event, char *scratch, size_t size, char **owned) {
+// An event about a resource that is no pod has the resource's name in `pod` too (a stand-in), so the resource is asked
+// for first.
+const char *lane_key(const Event *event, char *scratch, size_t size, char **owned) {
     const char *kind = "pods", *namespace = event->pod_namespace, *name = event->pod;
     if (event->target_resource && event->target_name && strcmp(event->target_resource, "pods") != 0) {
         kind = event->target_resource;
@@ -99,26 +104,69 @@ static LaneWake schedule(Engine *engine, Lane *lane) {
     return (LaneWake){.spawn = true};
 }
 
-LaneWake lanes_push(Engine *engine, Job *job) {
-    char scratch[640];
-    g_autofree char *owned = NULL;
-    const char *key = lane_key(job->event, scratch, sizeof scratch, &owned);
-    LaneWake wake = {0};
-    mutex_lock(&engine->lock);
+static Lane *find_or_make(Engine *engine, const char *key) {
     Lane *lane = key ? g_hash_table_lookup(engine->lanes, key) : NULL;
+    if (lane)
+        return lane;
+    lane = lane_new(key);
+    if (key)
+        g_hash_table_insert(engine->lanes, lane->key, lane);
+    engine->lane_count++;
+    return lane;
+}
+
+LaneWake lanes_push(Engine *engine, Job *job) {
+    Lane *lane = find_or_make(engine, job->key);
+    bool idle = lane->head == NULL; // the job that runs stays at the head
+    *(idle ? &lane->head : &lane->tail->next) = job;
+    lane->tail = job;
+    lane->length++;
+    engine->events++;
+    engine->bytes += job->bytes;
+    return idle ? schedule(engine, lane) : (LaneWake){0};
+}
+
+bool lanes_overflow(const Engine *engine, const Job *job) {
+    const Lane *lane = job->key ? g_hash_table_lookup(engine->lanes, job->key) : NULL;
+    return lane && (lane->deep || lane->length >= engine->lane_share);
+}
+
+void lanes_queue_refill(Engine *engine, Lane *lane) {
+    if (lane->refilling)
+        return;
+    lane->refilling = true;
+    lane->next_refill = NULL;
+    *(engine->refill_head ? &engine->refill_tail->next_refill : &engine->refill_head) = lane;
+    engine->refill_tail = lane;
+}
+
+Lane *lanes_pop_refill(Engine *engine) {
+    Lane *lane = engine->refill_head;
     if (lane) {
-        lane->tail->next = job;
-        lane->tail = job;
-    } else {
-        lane = lane_new(key);
-        lane->head = lane->tail = job;
-        if (key)
-            g_hash_table_insert(engine->lanes, lane->key, lane);
-        engine->lane_count++;
-        wake = schedule(engine, lane);
+        engine->refill_head = lane->next_refill;
+        lane->refilling = false;
     }
-    mutex_unlock(&engine->lock);
-    return wake;
+    return lane;
+}
+
+void lanes_defer(Engine *engine, const Job *job, uint64_t id) {
+    Lane *lane = find_or_make(engine, job->key);
+    if (!lane->deep) {
+        lane->deep = true;
+        lane->deep_after = id - 1;
+        engine->deep_lanes++;
+    }
+    lane->deep_last = id;
+    if (lane->length <= engine->lane_share / 2)
+        lanes_queue_refill(engine, lane);
+}
+
+void lanes_drop(Engine *engine, Lane *lane) {
+    if (lane->listed)
+        g_hash_table_remove(engine->lanes, lane->key);
+    engine->deep_lanes -= lane->deep;
+    engine->lane_count--;
+    g_free(lane);
 }
 
 static void *worker_main(void *data);
@@ -238,23 +286,20 @@ static void serve(Engine *engine, Worker *worker, Lane *lane) {
         return;
     }
     lane->head = job->next;
-    if (lane->head) {
-        // To the end of the queue: a lane that always has work must not starve the others.
-        queue_push(&engine->ready, lane);
-    } else {
-        if (lane->listed)
-            g_hash_table_remove(engine->lanes, lane->key);
-        engine->lane_count--;
-    }
-    bool lane_ended = lane->head == NULL;
+    lane->length--;
     engine->events--;
     engine->bytes -= job->bytes;
-    if (engine->backlog && backlog_has_room(engine))
+    if (lane->deep && lane->length <= engine->lane_share / 2)
+        lanes_queue_refill(engine, lane);
+    if (lane->head)
+        // To the end of the queue: a lane that always has work must not starve the others.
+        queue_push(&engine->ready, lane);
+    else if (!lane->deep)
+        lanes_drop(engine, lane);
+    if ((engine->backlog || engine->refill_head) && backlog_has_room(engine))
         cond_signal(&engine->house_cond);
     mutex_unlock(&engine->lock);
     job_free(job);
-    if (lane_ended)
-        g_free(lane);
     mutex_lock(&engine->lock);
 }
 
@@ -385,16 +430,17 @@ static unsigned free_lanes(Engine *engine, LaneQueue *queue) {
             engine->bytes -= job->bytes;
             job_free(job);
         }
-        if (lane->listed)
-            g_hash_table_remove(engine->lanes, lane->key);
-        engine->lane_count--;
-        g_free(lane);
+        lanes_drop(engine, lane);
     }
     return unkept;
 }
 
 unsigned lanes_clear(Engine *engine) {
     mutex_lock(&engine->lock);
+    for (Lane *lane; (lane = lanes_pop_refill(engine));) {
+        if (!lane->head) // in no other queue
+            lanes_drop(engine, lane);
+    }
     unsigned unkept = free_lanes(engine, &engine->ready) + free_lanes(engine, &engine->parked);
     mutex_unlock(&engine->lock);
     return unkept;

@@ -78,6 +78,68 @@ static void test_overflow_by_bytes(void) {
     world_free(world);
 }
 
+// One target's flood has its share of the memory, and no more: other targets do not notice it.
+static void test_flood_of_one_target(void) {
+    World *world = world_new(RULES);
+    world->options.max_events = 64;
+    world_start(world);
+    gate_shut();
+    for (unsigned n = 0; n < 500; n++) {
+        g_autofree char *output = g_strdup_printf("%u", n);
+        g_autoptr(Event) event = world_event(n == 0 ? "gate" : "ok", "flood", output);
+        g_assert_cmpint(world_offer_event(world, event), ==, ENGINE_ACCEPTED);
+    }
+    wait_gate(1);
+    EngineStats stats;
+    engine_stats(world->engine, &stats);
+    g_assert_cmpuint(stats.events, <=, 8);
+    for (unsigned n = 0; n < 50; n++) {
+        g_autofree char *pod = g_strdup_printf("calm-%u", n);
+        g_assert_cmpint(world_offer(world, "ok", pod, "1"), ==, ENGINE_ACCEPTED);
+    }
+    wait_ran(51); // the flood still hangs
+    g_assert_cmpuint(gate_waiting(), ==, 1);
+    gate_open();
+    for (unsigned n = 500; n < 700; n++) { // while it is being read back
+        g_autofree char *output = g_strdup_printf("%u", n);
+        g_autoptr(Event) event = world_event("ok", "flood", output);
+        g_assert_cmpint(world_offer_event(world, event), ==, ENGINE_ACCEPTED);
+    }
+    world_drain(world);
+    GString *expected = g_string_new("0");
+    for (unsigned n = 1; n < 700; n++)
+        g_string_append_printf(expected, " %u", n);
+    assert_text(ran_events("flood"), expected->str);
+    g_string_free(expected, TRUE);
+    engine_stats(world->engine, &stats);
+    g_assert_cmpuint(stats.lanes, ==, 0);
+    world_free(world);
+}
+
+// Stopped in the middle of a flood: nothing leaks, and all of it comes after the restart, once and in order.
+static void test_flood_over_a_restart(void) {
+    World *world = world_new(RULES);
+    world->options.max_events = 64;
+    world_start(world);
+    gate_shut();
+    for (unsigned n = 0; n < 100; n++) {
+        g_autofree char *output = g_strdup_printf("%u", n);
+        g_autoptr(Event) event = world_event(n == 50 ? "gate" : "ok", "flood", output);
+        g_assert_cmpint(world_offer_event(world, event), ==, ENGINE_ACCEPTED);
+    }
+    wait_gate(1);
+    world_stop_within(world, 0);
+    ran_clear(); // opens the gate
+    world_start(world);
+    world_drain(world);
+    GString *expected = g_string_new("50");
+    for (unsigned n = 51; n < 100; n++)
+        g_string_append_printf(expected, " %u", n);
+    assert_text(ran_events("flood"), expected->str);
+    g_string_free(expected, TRUE);
+    world_free(world);
+}
+
 static void test_event_larger_than_memory_runs_alone(void) {
     World *world = world_new(RULES);
     world->options.max_bytes = 1;
@@ -224,6 +286,8 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/engine/keep/overflow-goes-to-disk", test_overflow_goes_to_disk);
     g_test_add_func("/engine/keep/overflow-by-bytes", test_overflow_by_bytes);
+    g_test_add_func("/engine/keep/flood-of-one-target", test_flood_of_one_target);
+    g_test_add_func("/engine/keep/flood-over-a-restart", test_flood_over_a_restart);
     g_test_add_func("/engine/keep/event-larger-than-memory-runs-alone", test_event_larger_than_memory_runs_alone);
     g_test_add_func("/engine/keep/shutdown-leaves-what-waits", test_shutdown_leaves_what_waits);
     g_test_add_func("/engine/keep/shutdown-lets-finish", test_shutdown_lets_finish);

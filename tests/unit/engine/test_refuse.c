@@ -125,9 +125,9 @@ static void test_stop_waits_for_commits(void) {
     World *world = world_new(RULES);
     world_start(world);
     fake_store_hold(true);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 20; i++)
         g_assert_cmpint(offer(world, "ok", "p", "1"), ==, ENGINE_ACCEPTED);
-    wait_ran(100);
+    wait_ran(20);
     pthread_t thread;
     g_assert_cmpint(pthread_create(&thread, NULL, stop_engine, world), ==, 0);
     EngineStats stats;
@@ -136,9 +136,9 @@ static void test_stop_waits_for_commits(void) {
         engine_stats(world->engine, &stats);
     while (stats.workers > 0 && clock_monotonic_us(clock_system()) < until_us);
     g_assert_cmpuint(stats.workers, ==, 0);
-    fake_store_commit(100, false);
+    fake_store_commit(20, false);
     pthread_join(thread, NULL);
-    g_assert_cmpuint(commits_at_stop, ==, 100);
+    g_assert_cmpuint(commits_at_stop, ==, 20);
     g_assert_cmpint(offer(world, "ok", "p", "1"), ==, ENGINE_REFUSED);
     world_free(world);
 }
