@@ -273,10 +273,12 @@ static const char *without_nul(yyjson_val *value, char **arena) {
         return text;
     char *copy = *arena, *to = copy;
     for (size_t i = 0; i < unsafe_yyjson_get_len(value); i++) {
-        if (text[i])
+        if (text[i]) {
             *to++ = text[i];
-        else
-            to = stpcpy(to, REPLACEMENT);
+        } else {
+            memcpy(to, REPLACEMENT, sizeof REPLACEMENT - 1);
+            to += sizeof REPLACEMENT - 1;
+        }
     }
     *to++ = '\0';
     *arena = to;

@@ -45,7 +45,7 @@ static size_t shortest(double value, char digits[20], int *exponent) {
             break;
     }
     char *e = strchr(text, 'e');
-    *exponent = atoi(e + 1);
+    *exponent = (int)g_ascii_strtoll(e + 1, NULL, 10);
     size_t n = 0;
     for (char *p = text; p < e; p++)
         if (g_ascii_isdigit(*p))

@@ -86,9 +86,13 @@ static bool make_file(const char *path, GError **error) {
         stoop_error_set_errno(error, errno, "cannot open the store %s", path);
         return false;
     }
-    if (fchmod(fd, 0600) != 0)
-        g_debug("cannot change the mode of %s", path);
+    bool ours = fchmod(fd, 0600) == 0;
+    int err = errno;
     close(fd);
+    if (!ours) {
+        stoop_error_set_errno(error, err, "cannot take the store %s for ourselves alone (mode 0600)", path);
+        return false;
+    }
     return true;
 }
 
@@ -101,10 +105,10 @@ static bool take_lock(Store *store, GError **error) {
         return false;
     }
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        // It only serves the message below; a full disk may have no room for it.
         char pid[32];
-        int len = g_snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-        if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, pid, (size_t)len, 0) != len)
-            g_debug("cannot note the process in %s", path); // it only serves the message below
+        int len = g_snprintf(pid, sizeof pid, "%-10ld\n", (long)getpid());
+        ssize_t noted G_GNUC_UNUSED = pwrite(store->lock_fd, pid, (size_t)len, 0);
         return true;
     }
     if (errno != EWOULDBLOCK) {
