@@ -35,7 +35,9 @@ struct ClientHandle {
 
 // --- Callbacks ---
 
-static int64_t parse_retry_after(const char *value) {
+int64_t client_retry_after_us(const char *value) {
+    if (!value)
+        return -1;
     if (g_ascii_isdigit(*value))
         return (int64_t)MIN(g_ascii_strtoull(value, NULL, 10), (guint64)G_MAXINT32) * G_USEC_PER_SEC;
     time_t when = curl_getdate(value, NULL);
@@ -73,7 +75,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
         response->content_type[0] = '\0';
         call->streaming = call->request->on_data && response->status >= 200 && response->status < 300;
     } else if (header_value(line, len, "Retry-After", value, sizeof value)) {
-        response->retry_after_us = parse_retry_after(value);
+        response->retry_after_us = client_retry_after_us(value);
     } else if (header_value(line, len, "Content-Type", value, sizeof value)) {
         g_strlcpy(response->content_type, value, sizeof response->content_type);
     }

@@ -45,3 +45,6 @@ bool client_handle_finish(ClientHandle *handle, ClientCall *call, CURLcode code,
 
 // The call was taken off its connection by us before its end.
 void client_handle_abandon(ClientHandle *handle, ClientCall *call, HttpResponse *response);
+
+// What a Retry-After header asks for: seconds or a date; -1 when it is neither. NULL is -1.
+int64_t client_retry_after_us(const char *value);

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cancel.h"
+#include "net/websocket.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -45,6 +46,12 @@ struct HttpTransport {
     // request cannot have been acted on (no connection, refused stream) or the connection broke, TIMEOUT, CANCELLED,
     // TOO_LARGE, INVALID (bad URL, TLS that does not verify: the text names certificate and host), or on_data's own.
     bool (*perform)(HttpTransport *transport, const HttpRequest *request, HttpResponse *response, GError **error);
+    // Opens a WebSocket by a GET of an http(s) URL, offering `protocols` (NULL-terminated, the liked ones first). True
+    // when an answer came: with status 101 there is a `socket`, to be closed before the transport ends; with any other
+    // the body of `response` says why not. Method, body, long_lived and on_data of the request are not looked at; its
+    // deadline is that of the opening. Errors as of perform. NULL: this transport opens none.
+    bool (*open_websocket)(HttpTransport *transport, const HttpRequest *request, const char *const *protocols,
+                           WebSocket **socket, HttpResponse *response, GError **error);
 };
 
 static inline bool http_perform(HttpTransport *transport, const HttpRequest *request, HttpResponse *response,

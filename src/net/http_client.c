@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "net/client_call.h"
 #include "net/client_loop.h"
+#include "net/websocket_client.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -281,6 +282,47 @@ static bool perform(HttpTransport *transport, const HttpRequest *request, HttpRe
     return ok;
 }
 
+// --- WebSockets ---
+
+static bool websocket_stopped(void *client) {
+    return closing(client);
+}
+
+static void websocket_released(void *user) {
+    HttpClient *client = user;
+    mutex_lock(&client->mutex);
+    client->long_lived--;
+    if (--client->callers == 0)
+        cond_broadcast(&client->callers_left);
+    mutex_unlock(&client->mutex);
+}
+
+// An open socket counts as a caller until it is closed: the client does not go before.
+static bool open_websocket(HttpTransport *transport, const HttpRequest *request, const char *const *protocols,
+                           WebSocket **socket, HttpResponse *response, GError **error) {
+    HttpClient *client = (HttpClient *)transport;
+    *socket = NULL;
+    response->sent = false;
+    int wait_ms = 0;
+    if (!may_wait(client, request, &wait_ms, error))
+        return false;
+    mutex_lock(&client->mutex);
+    client->callers++;
+    client->stats.calls++;
+    client->long_lived++;
+    g_autoptr(TlsMaterial) tls = tls_material_ref(client->tls);
+    mutex_unlock(&client->mutex);
+    WebSocketOwner owner = {.settings = &client->settings,
+                            .tls = tls,
+                            .stopped = websocket_stopped,
+                            .released = websocket_released,
+                            .owner = client};
+    bool ok = websocket_connect(&owner, request, protocols, socket, response, error);
+    if (!*socket)
+        websocket_released(client);
+    return ok;
+}
+
 // --- The client ---
 
 static void init_libcurl(void) {
@@ -294,7 +336,7 @@ HttpClient *http_client_new(const HttpClientOptions *options, GError **error) {
     if (!tls)
         return NULL;
     HttpClient *client = g_new0(HttpClient, 1);
-    client->transport.perform = perform;
+    client->transport = (HttpTransport){.perform = perform, .open_websocket = open_websocket};
     client->settings = (ClientSettings){
         .insecure = options->insecure,
         .http1 = options->http1,
