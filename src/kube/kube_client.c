@@ -218,7 +218,17 @@ static bool perform(KubeClient *client, Progress *progress, const KubeAuth *auth
         .on_data = request->on_data ? note_data : NULL,
         .user = progress,
     };
-    return http_perform(client->transport, &http, response, error);
+    if (!request->socket)
+        return http_perform(client->transport, &http, response, error);
+    if (client->transport->open_websocket)
+        return client->transport->open_websocket(client->transport, &http, request->protocols, request->socket,
+                                                 response, error);
+    g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "this transport opens no WebSockets");
+    return false;
+}
+
+static bool is_success(const KubeRequest *request, int status) {
+    return request->socket ? status == 101 : status >= 200 && status < 300;
 }
 
 static Next try_once(KubeClient *client, Progress *progress, HttpResponse *response, GError **error) {
@@ -248,7 +258,7 @@ static Next try_once(KubeClient *client, Progress *progress, HttpResponse *respo
         g_propagate_error(error, failure);
         return next;
     }
-    if (response->status >= 200 && response->status < 300)
+    if (is_success(request, response->status))
         return NEXT_DONE;
     kube_status_error(request->method, request->url, response->status, response->body.data, response->body.len, error);
     return response->status == 401 ? after_401(client, progress, auth) : after_status(client, progress, response);

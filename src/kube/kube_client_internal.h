@@ -27,6 +27,9 @@ typedef struct {
     bool long_lived;
     bool (*on_data)(const char *data, size_t len, void *user, GError **error);
     void *user;
+    // When set, the request opens a WebSocket with one of `protocols`; the deadline is that of the opening.
+    WebSocket **socket;
+    const char *const *protocols;
 } KubeRequest;
 
 typedef struct KubeDiscovery KubeDiscovery;
