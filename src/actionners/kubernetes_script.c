@@ -1,5 +1,15 @@
 // kubernetes:script: runs a script in a container of the pod.
+#include "actionners/shell.h"
 #include "actionners/target.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SCRIPT_MAX = 16 << 20 };
 
 typedef struct {
     char *script, *file, *shell;
@@ -21,6 +31,56 @@ static const ParamRow script_rows[] = {
     PARAM_ROW_END,
 };
 
+// The file is read anew for each run, as it is replaced where it is mounted.
+static bool read_all(int fd, const char *file, GString *script, GError **error) {
+    char chunk[16384];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            return true;
+        if (n < 0) {
+            stoop_error_set_errno(error, errno, "the script '%s' cannot be read", file);
+            return false;
+        }
+        g_string_append_len(script, chunk, n);
+        if (script->len > SCRIPT_MAX) {
+            g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the script '%s' has more than 16 MiB", file);
+            return false;
+        }
+    }
+}
+
+static bool read_script(const char *file, GString *script, GError **error) {
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        stoop_error_set_errno(error, errno, "the script '%s' cannot be opened", file);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    bool ok = S_ISREG(info.st_mode);
+    if (!ok)
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the script '%s' is no file", file);
+    ok = ok && read_all(fd, file, script, error);
+    close(fd);
+    if (ok && memchr(script->str, '\0', script->len)) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the script '%s' has a NUL byte: it is no text", file);
+        return false;
+    }
+    return ok;
+}
+
+static bool script_run(const ActionContext *context, ActionResult *result, GError **error) {
+    const ScriptParams *params = context->params;
+    g_autoptr(GString) script = g_string_new(params->script);
+    if (params->file && !read_script(params->file, script, error))
+        return false;
+    return shell_action(context, result, "script", params->shell, script->str, script->len, error);
+}
+
 static const char *const script_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};
 
 static const PluginPermission script_permissions[] = {
@@ -30,29 +90,32 @@ static const PluginPermission script_permissions[] = {
 };
 
 const Actionner actionner_kubernetes_script = {
-    .info = {.name = "kubernetes:script",
-             .summary = "Runs a script in the pod.",
-             .description =
-                 "The script runs like the command of `kubernetes:exec`: in the container that the event names, "
-                 "with the event's values as environment variables. Exactly one of `script` and `file` is given.",
-             .params = {.size = sizeof(ScriptParams), .rows = script_rows, .check = script_check},
-             .example = "- action: Run a script into the pod\n"
-                        "  actionner: kubernetes:script\n"
-                        "  parameters:\n"
-                        "    shell: /bin/bash\n"
-                        "    script: |\n"
-                        "      ps awxuf\n"
-                        "      netstat -lpauten\n"
-                        "      top -n 1\n"
-                        "      cat \"${FD_NAME}\"\n",
-             .planned = true,
-             .permissions = script_permissions,
-             .default_continue = true,
-             .uses_contexts = true,
-             .output = NEEDS_NO_OUTPUT,
-             .required_fields = script_required,
-             .source = "syscalls",
-             .long_running = true,
-             .deadline_ms = 60000},
-    .run = NULL,
+    .info =
+        {.name = "kubernetes:script",
+         .summary = "Runs a script in the pod.",
+         .description =
+             "The script runs like the command of `kubernetes:exec`: in the container that the event names, "
+             "with the event's values as environment variables, and with the same limits. Exactly one of `script` and "
+             "`file` is given; a file is read anew for each run, and may have 16 MiB. The script goes to the shell "
+             "over its standard input, so that it leaves no file in the container and runs where none can be "
+             "written. Its first line (`#!...`) is a comment: the parameter `shell` says what runs it.",
+         .params = {.size = sizeof(ScriptParams), .rows = script_rows, .check = script_check},
+         .example = "- action: Run a script into the pod\n"
+                    "  actionner: kubernetes:script\n"
+                    "  parameters:\n"
+                    "    shell: /bin/bash\n"
+                    "    script: |\n"
+                    "      ps awxuf\n"
+                    "      netstat -lpauten\n"
+                    "      top -n 1\n"
+                    "      cat \"${FD_NAME}\"\n",
+         .permissions = script_permissions,
+         .default_continue = true,
+         .uses_contexts = true,
+         .output = NEEDS_NO_OUTPUT,
+         .required_fields = script_required,
+         .source = "syscalls",
+         .long_running = true,
+         .deadline_ms = 60000},
+    .run = script_run,
 };
