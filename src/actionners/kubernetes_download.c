@@ -11,13 +11,17 @@
 #include <sys/random.h>
 
 typedef struct {
-    char *file;
+    char *file, *image;
 } DownloadParams;
 
 static const ParamRow download_rows[] = {
     PARAM_ROW_TEXT(DownloadParams, file, .required = true,
                    .summary =
                        "Full path of the file in the container; ${FD_NAME} and the like are the event's values."),
+    PARAM_ROW_TEXT(DownloadParams, image,
+                   .summary = "Image of the ephemeral container that reads where the container itself cannot; it needs "
+                              "`sh`, `cat`, `readlink` and `grep`. Default: the one that is configured for "
+                              "kubernetes:tcpdump."),
     PARAM_ROW_END,
 };
 
@@ -176,12 +180,20 @@ static char *ephemeral_name(const char *purpose) {
     return g_strdup_printf("stoop-%s-%08x%04x", purpose, random[0], random[1] & 0xffff);
 }
 
+// NULL: none is named.
+static const char *image_of(const ActionContext *context) {
+    const DownloadParams *params = context->params;
+    const char *image = params->image ? params->image : context->clients->tcpdump_image;
+    return image && *image ? image : NULL;
+}
+
 static bool start_helper(const ActionContext *context, yyjson_val *pod, const char *container, const char *name,
                          GError **error) {
-    if (!context->clients->tcpdump_image || !*context->clients->tcpdump_image) {
+    const char *image = image_of(context);
+    if (!image) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
-                    "the container '%s' has no shell with `cat`, and no image is configured for an ephemeral container "
-                    "that could read its files",
+                    "the container '%s' has no shell with `cat`, and no image is named for an ephemeral container that "
+                    "could read its files: give the parameter `image`",
                     container);
         return false;
     }
@@ -189,7 +201,7 @@ static bool start_helper(const ActionContext *context, yyjson_val *pod, const ch
     g_autofree char *seconds = g_strdup_printf("%" G_GINT64_FORMAT, MAX(left_s, 1));
     const char *command[] = {"sh", "-c", KEEPER, "stoop", seconds, NULL};
     KubeEphemeral helper = {.name = name,
-                            .image = context->clients->tcpdump_image,
+                            .image = image,
                             .target = container,
                             .command = command,
                             .capabilities = ROOT_CAPABILITIES,
@@ -229,7 +241,7 @@ static bool read_from_outside(const ActionContext *context, yyjson_val *pod, con
         return false;
     if (!end.ran || end.exit_code == END_NO_CAT) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the image '%s' has no shell with `cat`%s%s",
-                    context->clients->tcpdump_image, end.why ? ": " : "", end.why ? end.why : "");
+                    image_of(context), end.why ? ": " : "", end.why ? end.why : "");
         return false;
     }
     return judge(&end, download->file, error);
@@ -327,8 +339,7 @@ const Actionner actionner_kubernetes_download = {
                  "\n"
                  "The file is read by the container's own `sh` and `cat`. Where it lacks these, as distroless images "
                  "do, an ephemeral container reads the file through the container's `/proc/1/root`: it runs as root "
-                 "with the capabilities SYS_PTRACE and DAC_READ_SEARCH, made of the image that is configured for "
-                 "`kubernetes:tcpdump`, which must have `sh`, `cat`, `readlink` and `grep`. It ends with the download, "
+                 "with the capabilities SYS_PTRACE and DAC_READ_SEARCH, made of `image`. It ends with the download, "
                  "but Kubernetes keeps its entry in the pod. A namespace whose Pod Security forbids this is a clear "
                  "failure.",
              .params = {.size = sizeof(DownloadParams), .rows = download_rows},

@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-enum { OUTPUT_MAX = 16 * 1024, ERRORS_MAX = 2 * 1024 };
+// With its note, the output fits into a field of the log (16 KiB).
+enum { OUTPUT_MAX = 16 * 1024 - 64, ERRORS_MAX = 2 * 1024 };
 
 void shell_end_clear(ShellEnd *end) {
     g_free(end->output);

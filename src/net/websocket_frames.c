@@ -173,10 +173,10 @@ static bool run(WebSocket *socket, const WebSocketHandler *handler, int64_t dead
             return self->next == WEBSOCKET_STOP;
         if (wslay_event_get_close_received(self->events))
             return peer_closed(self, error);
+        if (code != 0 || self->ended)
+            return read_failed(self, code, error);
         if (!wslay_event_get_read_enabled(self->events))
             return own_close(self, error);
-        if (code != 0)
-            return read_failed(self, code, error);
         if (cannot_send && self->step == 0)
             return broke(self, error);
         if (wslay_event_get_queued_msg_count(self->events) > QUEUE_MAX) {
