@@ -73,7 +73,8 @@ static void stream_free(ByteStream *stream) {
 }
 
 static bool connect_now(CurlStream *self, const HttpRequest *request, HttpResponse *response, GError **error) {
-    ClientCall call = {.request = request};
+    HttpRequest plain = {.method = "GET", .url = request->url};
+    ClientCall call = {.request = &plain};
     client_handle_prepare(self->handle, &call, false);
     curl_easy_setopt(self->easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(self->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);

@@ -138,6 +138,7 @@ static bool read_failed(Frames *self, int code, GError **error) {
 
 // What wslay makes of a peer that breaks the rules is a closing frame of ours.
 static bool own_close(Frames *self, GError **error) {
+    wslay_event_send(self->events); // only then its code is told
     if (wslay_event_get_status_code_sent(self->events) == WSLAY_CODE_MESSAGE_TOO_BIG)
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the peer sent a message of more than %d bytes",
                     WEBSOCKET_MESSAGE_MAX);
