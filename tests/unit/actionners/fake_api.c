@@ -90,6 +90,14 @@ void fake_api_set_user(FakeApi *fake, void *user) {
     fake->user = user;
 }
 
+HttpTransport *fake_api_transport(FakeApi *fake) {
+    return &fake->transport;
+}
+
+void *fake_api_user(HttpTransport *transport) {
+    return ((FakeApi *)transport)->user;
+}
+
 void fake_api_free(FakeApi *fake) {
     g_assert_cmpstr(fake->next->request, ==, NULL);
     kube_client_free(fake->kube);

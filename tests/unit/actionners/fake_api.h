@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actionners/actionner.h"
+#include "net/http.h"
 
 typedef struct {
     const char *request; // "GET /api/v1/pods?limit=500"
@@ -20,6 +21,9 @@ FakeApi *fake_api_new(const Exchange *exchanges);
 // Asserts that every exchange has happened.
 void fake_api_free(FakeApi *fake);
 void fake_api_set_user(FakeApi *fake, void *user);
+// What the client calls, for more functions than `perform`; it is the fake itself.
+HttpTransport *fake_api_transport(FakeApi *fake);
+void *fake_api_user(HttpTransport *transport);
 
 // One run of an actionner: `event` is JSON, `params` YAML (NULL: none). What was returned stands in `ok`.
 typedef struct {
