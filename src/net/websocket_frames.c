@@ -214,14 +214,16 @@ WebSocket *websocket_frames_new(ByteStream *stream, const char *protocol, const 
         .on_msg_recv_callback = on_message,
     };
     Frames *self = g_new0(Frames, 1);
+    if (wslay_event_context_client_init(&self->events, &callbacks, self) != 0) {
+        g_free(self);
+        return NULL;
+    }
     self->stream = stream;
     self->protocol = g_strdup(protocol);
     self->input = g_malloc(MAX((size_t)READ_SIZE, early_len));
     self->input_len = early_len;
     if (early_len > 0)
         memcpy(self->input, early, early_len);
-    if (wslay_event_context_client_init(&self->events, &callbacks, self) != 0)
-        g_error("wslay_event_context_client_init: out of memory");
     wslay_event_config_set_max_recv_msg_length(self->events, WEBSOCKET_MESSAGE_MAX);
     self->socket = (WebSocket){.protocol = self->protocol, .run = run, .close = close_frames};
     return &self->socket;

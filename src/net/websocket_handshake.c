@@ -5,7 +5,6 @@
 #include "net/websocket_stream.h"
 
 #include <openssl/sha.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEAD_MAX = 32 * 1024, BODY_MAX = 64 * 1024, CHUNK = 8192 };
@@ -142,7 +141,7 @@ static int status_of(const Exchange *exchange) {
     for (int i = 9; i < 12; i++)
         if (!g_ascii_isdigit(text[i]))
             return 0;
-    return g_ascii_isdigit(text[12]) ? 0 : atoi(text + 9);
+    return g_ascii_isdigit(text[12]) ? 0 : (text[9] - '0') * 100 + (text[10] - '0') * 10 + text[11] - '0';
 }
 
 // https://www.rfc-editor.org/rfc/rfc6455#section-1.3
@@ -171,7 +170,9 @@ static bool take_upgrade(Exchange *exchange, WebSocket **socket, GError **error)
         return invalid(error, "the server chose a protocol that was not offered");
     *socket = websocket_frames_new(exchange->stream, protocol, exchange->input.data + exchange->head_len,
                                    exchange->input.len - exchange->head_len);
-    return true;
+    if (!*socket)
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "no memory for a WebSocket");
+    return *socket != NULL;
 }
 
 // The body of chunks as far as it came.

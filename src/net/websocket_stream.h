@@ -36,6 +36,7 @@ bool websocket_open(ByteStream *stream, const Handshake *handshake, WebSocket **
                     GError **error);
 
 // Between the files of this: frames over a stream whose upgrade is done. `early`: bytes that came with the answer.
+// NULL where there is no memory for it; then the stream stays the caller's.
 WebSocket *websocket_frames_new(ByteStream *stream, const char *protocol, const char *early, size_t early_len);
 
 // False with an error when there is no time left or it was cancelled; else waits at most until something happens.

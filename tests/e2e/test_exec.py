@@ -1,5 +1,5 @@
-"""kubernetes:exec, kubernetes:script and kubernetes:download through the real API server, kubelet and container runtime:
-exit codes, hostile values, images without a shell, big scripts and files, and a kubelet that goes in the middle.
+"""kubernetes:exec, kubernetes:script and kubernetes:download through the real API server, kubelet and runtime: exit
+codes, hostile values, images without a shell, big scripts and files, and a kubelet that goes in the middle.
 """
 import base64
 import hashlib

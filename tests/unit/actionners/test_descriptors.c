@@ -255,6 +255,7 @@ static void test_contract(void) {
                     "kubernetes:delete\n"
                     "kubernetes:download continue contexts output\n"
                     "  file* -\n"
+                    "  image -\n"
                     "kubernetes:drain continue\n"
                     "  grace_period_seconds -1\n"
                     "  ignore_daemonsets -\n"
