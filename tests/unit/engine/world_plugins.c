@@ -337,14 +337,14 @@ static const Output out_torn = {FAKE_INFO("fake:torn", ), memory_open, memory_wr
 
 // Contexts and notifiers ---------------------------------------------------------------------------------------------
 
-static bool gather_node(const Event *event, KubeClient *kube, int64_t deadline_us, const Cancel *cancel,
+static bool gather_node(const Event *event, const ActionClients *clients, int64_t deadline_us, const Cancel *cancel,
                         GPtrArray *facts, GError **error) {
     g_ptr_array_add(facts, g_strdup("node.role"));
     g_ptr_array_add(facts, g_strdup("worker"));
     return true;
 }
 
-static bool gather_nothing(const Event *event, KubeClient *kube, int64_t deadline_us, const Cancel *cancel,
+static bool gather_nothing(const Event *event, const ActionClients *clients, int64_t deadline_us, const Cancel *cancel,
                            GPtrArray *facts, GError **error) {
     g_ptr_array_add(facts, g_strdup("half"));
     g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE, "no metadata service");
