@@ -10,6 +10,11 @@ bool owner_is(const KubeOwner *owner, const char *kind) {
 }
 
 bool owner_read(const ActionContext *context, const KubeOwner *owner, KubeObject *object, GError **error) {
+    return owner_read_in(context, context->event->pod_namespace, owner, object, error);
+}
+
+bool owner_read_in(const ActionContext *context, const char *owner_namespace, const KubeOwner *owner,
+                   KubeObject *object, GError **error) {
     // These kinds are called after themselves: "ReplicaSet" lives under "replicasets". Other projects have kinds of
     // the same name in groups of their own, so the group is the reference's.
     const char *api_version = owner->api_version ? owner->api_version : "apps/v1";
@@ -20,7 +25,7 @@ bool owner_read(const ActionContext *context, const KubeOwner *owner, KubeObject
     KubePath path = {.group = group,
                      .version = slash ? slash + 1 : api_version,
                      .plural = plural,
-                     .resource_namespace = context->event->pod_namespace,
+                     .resource_namespace = owner_namespace,
                      .name = owner->name};
     KubeCall call = action_call(context);
     g_auto(KubeObject) read = {0};
