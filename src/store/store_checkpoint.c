@@ -3,9 +3,10 @@
 
 #define IDLE_US (30 * 1000000)
 // Under steady load the thread below never catches up quite, and the log cannot start over. Beyond the first length the
-// writer copies the rest itself when that is little, beyond the second in any case. (Frames of 4 KiB.)
-#define LONG_FRAMES 1536
-#define TOO_LONG_FRAMES 16384
+// writer copies the rest itself when that is little, beyond the second in any case. It waits for the disk meanwhile,
+// and so do its clients: a long log makes that rare. (Frames of 4 KiB.)
+#define LONG_FRAMES 12288
+#define TOO_LONG_FRAMES 32768
 #define LITTLE_FRAMES 384
 
 // True when some of the log was copied.
@@ -14,6 +15,7 @@ static bool copy(Store *store, Connection *db) {
     int code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
     mutex_lock(&store->lock);
     store->checkpointing = false;
+    store->copied_at_us = clock_monotonic_us(clock_system());
     // A failure (the disk is full) leaves the log as it is; the writer meets the same disk and reports it.
     bool progress = code == SQLITE_OK && copied > store->wal_copied;
     if (progress)

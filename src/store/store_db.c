@@ -10,7 +10,7 @@
 
 #define APPLICATION_ID 0x53746f70   // "Stop"
 #define LOG_BYTES (7 * 1024 * 1024) // a little more than it reaches between checkpoints
-#define LOG_KEEP_BYTES 16777216     // what it grew beyond this is given back
+#define LOG_KEEP_BYTES 67108864     // what it grew beyond this is given back
 
 static const char schema[] =
     "CREATE TABLE events(id INTEGER PRIMARY KEY, accepted_ns INTEGER NOT NULL, trace TEXT NOT NULL, body BLOB NOT "

@@ -94,8 +94,9 @@ struct Store {
     size_t pending;
     uint64_t commits, events, results;
     int64_t last_commit_us;
-    int wal_frames; // in the log after the last commit
-    int wal_copied; // of these, known to be in the database
+    int wal_frames;       // in the log after the last commit
+    int wal_copied;       // of these, known to be in the database
+    int64_t copied_at_us; // when the last copying ended
     bool checkpointing;
 
     // Of the writer's thread alone.

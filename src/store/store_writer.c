@@ -8,7 +8,11 @@
 #define FULL_BATCH 1024  // items that end lingering
 #define MAX_ITEMS 4096   // of one commit
 #define MAX_BYTES (4 * 1024 * 1024)
+// The log is copied in steps: large ones for little work, small ones under load, where a large one would keep the disk
+// from the next commits.
 #define CHECKPOINT_FRAMES 1024
+#define CHECKPOINT_FRAMES_LOADED 256
+#define LOADED_US 500000 // since the last copy
 
 static int64_t now_us(void) {
     return clock_monotonic_us(clock_system());
@@ -72,7 +76,9 @@ static void written_well(Store *store, ItemQueue *batch, const StoreWritten *wri
     store->wal_frames = store->hook_frames;
     if (store->wal_copied > store->wal_frames)
         store->wal_copied = 0; // the log has started over
-    if (store->wal_frames - store->wal_copied >= CHECKPOINT_FRAMES && !store->checkpointing) {
+    bool loaded = now_us() - store->copied_at_us < LOADED_US;
+    int step = loaded ? CHECKPOINT_FRAMES_LOADED : CHECKPOINT_FRAMES;
+    if (store->wal_frames - store->wal_copied >= step && !store->checkpointing) {
         store->checkpoint_wanted = true;
         cond_signal(&store->wake_checkpoint);
     }

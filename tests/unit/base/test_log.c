@@ -176,15 +176,16 @@ static void test_stuck(void) {
 
     guint64 got = 0, told = 0;
     g_auto(GStrv) rows = g_strsplit(reader.text->str, "\n", -1);
-    unsigned last = 0;
+    guint64 last = 0;
     for (char **row = rows; **row; row++) {
         yyjson_doc *doc = yyjson_read(*row, strlen(*row), 0);
         g_assert_nonnull(doc); // every line is whole
         yyjson_val *root = yyjson_doc_get_root(doc);
         const char *n = yyjson_get_str(yyjson_obj_get(root, "n"));
         if (n) {
-            g_assert_true(got == 0 || (unsigned)atoi(n) > last);
-            last = (unsigned)atoi(n);
+            guint64 at = g_ascii_strtoull(n, NULL, 10);
+            g_assert_true(got == 0 || at > last);
+            last = at;
             got++;
         } else if (g_str_equal(yyjson_get_str(yyjson_obj_get(root, "message")), "after")) {
             got++;

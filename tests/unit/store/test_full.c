@@ -142,7 +142,7 @@ static void test_log_bounded(void) {
     }
     wait_stats(&f, written, 0);
     g_assert_cmpint(stat(wal, &status), ==, 0);
-    g_assert_cmpint(status.st_size, <, 48 * 1024 * 1024);
+    g_assert_cmpint(status.st_size, <, 72 * 1024 * 1024);
     g_assert_cmpint(stat(f.path, &status), ==, 0);
     g_assert_cmpint(status.st_size, <, 64 * 1024 * 1024);
     fixture_end(&f);
