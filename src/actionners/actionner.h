@@ -6,11 +6,10 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "event/event.h"
+#include "schema/clients.h"
 #include "schema/plugin.h"
 
 #include <glib.h>
-
-typedef struct KubeClient KubeClient;
 
 typedef enum {
     ACTION_SUCCESS,
@@ -42,10 +41,6 @@ struct ArtifactSink {
     // stays).
     bool (*write)(ArtifactSink *sink, const char *data, size_t len, GError **error);
 };
-
-typedef struct {
-    KubeClient *kube; // NULL when Stoop runs without a cluster
-} ActionClients;
 
 typedef struct {
     const Event *event;

@@ -116,7 +116,7 @@ static GPtrArray *gather_facts(Engine *engine, const Job *job, const Rule *rule,
         int64_t until_us = MIN(deadline_us, clock_monotonic_us(engine->options.clock) + CONTEXT_US);
         if ((*info)->planned)
             g_set_error(&error, STOOP_ERROR, STOOP_ERROR_FAILED, "it is not in this version");
-        else if (context->gather(job->event, engine->options.clients.kube, until_us, &engine->cancel, facts, &error))
+        else if (context->gather(job->event, &engine->options.clients, until_us, &engine->cancel, facts, &error))
             continue;
         g_ptr_array_set_size(facts, (int)before);
         log_line(engine->options.log, LOG_WARNING, "context",
@@ -218,7 +218,7 @@ static bool act(Engine *engine, const Job *job, const Rule *rule, const RuleActi
         .user = &naming,
         .clock = options->clock,
         .limit = (uint64_t)options->artifact_bytes,
-        .job = {.deadline_us = deadline_us + OUTPUT_GRACE_US, .cancel = &engine->cancel},
+        .job = {.clients = &options->clients, .deadline_us = deadline_us + OUTPUT_GRACE_US, .cancel = &engine->cancel},
     };
     artifact_init(&artifact);
     g_autoptr(GPtrArray) facts = NULL;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/cancel.h"
+#include "schema/clients.h"
 #include "schema/plugin.h"
 
 #include <glib.h>
@@ -9,6 +10,7 @@
 
 typedef struct {
     const char *name; // of the object, without the prefix: "2006-01-02T15-04-05Z_ns_pod_name"
+    const ActionClients *clients;
     int64_t deadline_us;
     const Cancel *cancel;
 } OutputJob;
