@@ -18,7 +18,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.normpath(os.path.join(HERE, "../.."))
-STOOP = os.environ.get("STOOP") or os.path.join(TOP, "build/stoop")
+BUILT = os.environ.get("STOOP") or os.path.join(TOP, "build/stoop")
+STOOP = BUILT  # `run` makes it a copy, so that a build under way meanwhile changes nothing
 CACHE = os.path.expanduser("~/.cache/stoop")
 TOOLS = os.environ.get("STOOP_TOOLS") or CACHE + "/tools"
 PROMTOOL = TOOLS + "/promtool"

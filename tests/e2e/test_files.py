@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from harness import STOOP, Case, rule
+from harness import STOOP, TOP, Case, rule
 
 GOOD = "- rule: r\n  match: {rules: [a]}\n  actions:\n    - action: a\n      actionner: kubernetes:terminate\n"
 
@@ -107,12 +107,12 @@ class Files(Case):
         self.assertIn("- b", done.stdout)
 
     def test_what_rules_print_prints_loads(self):
-        done = stoop("rules", "print", "-r", os.path.join(os.path.dirname(STOOP), "../examples/rules.yaml"))
+        done = stoop("rules", "print", "-r", os.path.join(TOP, "examples/rules.yaml"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.check(done.stdout), (0, self.check(done.stdout)[1]))
 
     def test_the_examples(self):
-        done = stoop("rules", "check", "--strict", "-r", os.path.join(os.path.dirname(STOOP), "../examples/rules.yaml"))
+        done = stoop("rules", "check", "--strict", "-r", os.path.join(TOP, "examples/rules.yaml"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     # --- the server
