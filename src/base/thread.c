@@ -10,7 +10,7 @@
 // Each of these fails only when the program is wrong (a lock that was never made, a double unlock).
 static void must(int status, const char *what) {
     if (G_UNLIKELY(status != 0))
-        g_error("%s: %s", what, g_strerror(status));
+        g_error("%s: %s", what, g_strerror(status)); // lint: glib-log ok: a broken lock ends the process
 }
 
 void mutex_init(Mutex *mutex) {

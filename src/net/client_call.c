@@ -70,7 +70,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
         // A new status line: the ones before were of interim answers.
         const char *blank = memchr(line, ' ', len);
-        response->status = blank ? atoi(blank) : 0;
+        response->status = blank ? (int)strtol(blank, NULL, 10) : 0;
         response->retry_after_us = -1;
         response->content_type[0] = '\0';
         call->streaming = call->request->on_data && response->status >= 200 && response->status < 300;
@@ -126,7 +126,7 @@ ClientHandle *client_handle_new(const ClientSettings *settings, TlsMaterial *tls
     handle->headers_key = g_string_new(NULL);
     CURL *easy = handle->easy = curl_easy_init();
     if (!easy)
-        g_error("curl_easy_init: out of memory");
+        g_error("curl_easy_init: out of memory"); // lint: glib-log ok: as g_malloc does
     curl_easy_setopt(easy, CURLOPT_PRIVATE, handle);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->error_text);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -202,7 +202,7 @@ static bool same_headers(const GString *key, const char *const *headers) {
 static void append_header(struct curl_slist **list, const char *header) {
     struct curl_slist *longer = curl_slist_append(*list, header);
     if (!longer)
-        g_error("curl_slist_append: out of memory");
+        g_error("curl_slist_append: out of memory"); // lint: glib-log ok: as g_malloc does
     *list = longer;
 }
 

@@ -230,7 +230,7 @@ ClientLoop *client_loop_new(const ClientSettings *settings, TlsMaterial *tls, GE
     loop->tls = tls_material_ref(tls);
     loop->multi = curl_multi_init();
     if (!loop->multi)
-        g_error("curl_multi_init: out of memory");
+        g_error("curl_multi_init: out of memory"); // lint: glib-log ok: as g_malloc does
     curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, MAX_CONNECTIONS);
     loop->spare = g_ptr_array_new();

@@ -75,6 +75,11 @@ static unsigned allowed_connections(unsigned wanted) {
     return (unsigned)MIN((rlim_t)wanted, files.rlim_cur - reserved);
 }
 
+static enum MHD_Result on_accept(void *user, const struct sockaddr *address, socklen_t len) {
+    Worker *worker = user;
+    return atomic_load_explicit(&worker->server->quiesced, memory_order_relaxed) ? MHD_NO : MHD_YES;
+}
+
 static bool start_daemon(Worker *worker, unsigned connections, GError **error) {
     unsigned flags =
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
@@ -83,7 +88,7 @@ static bool start_daemon(Worker *worker, unsigned connections, GError **error) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     worker->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, server_on_access, worker, MHD_OPTION_LISTEN_SOCKET, worker->listen_fd,
+        flags, 0, on_accept, worker, server_on_access, worker, MHD_OPTION_LISTEN_SOCKET, worker->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)256 * 1024, MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, worker, MHD_OPTION_URI_LOG_CALLBACK,
@@ -151,14 +156,9 @@ uint16_t http_server_port(const HttpServer *server) {
 }
 
 void http_server_quiesce(HttpServer *server) {
-    if (atomic_exchange(&server->quiesced, true))
-        return;
-    // The sockets are closed when the threads have ended: one of them may be about to accept just now.
-    for (unsigned i = 0; i < server->worker_count; i++)
-        if (server->workers[i].daemon) {
-            MHD_quiesce_daemon(server->workers[i].daemon);
-            shutdown(server->workers[i].listen_fd, SHUT_RDWR);
-        }
+    // The daemons go on accepting, and on_accept turns newcomers away. Not MHD_quiesce_daemon: from another thread it
+    // races with the daemon's own epoll_ctl of the listening socket, which then aborts the process.
+    atomic_store(&server->quiesced, true);
 }
 
 static void worker_drain(Worker *worker) {

@@ -307,7 +307,7 @@ static char *dribble(const Fixture *fixture, const char *head, int64_t *took_us)
         g_assert_cmpint(test_now_us() - began, <, PATIENCE_US);
         if (!raw_send(fd, "a", 1) || recv(fd, piece, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
             break;
-        g_usleep(10 * 1000);
+        g_usleep(10 * 1000); // lint: test-sleep ok: this sender is slow on purpose
     }
     *took_us = test_now_us() - began;
     char *answer = raw_read_to_end(fd);
@@ -337,7 +337,7 @@ static void test_slow_loris(void) {
     raw_send_text(fd, "GET /x HTTP/1.1\r\n" HOST "\r\n");
     g_autofree char *served = raw_read_until(fd, "GET /x 0 -\n", 1);
     g_assert_nonnull(strstr(served, "GET /x 0 -\n"));
-    g_usleep(100 * 1000); // longer than the server's looks at idle connections are apart
+    g_usleep(100 * 1000); // lint: test-sleep ok: longer than the server's looks at idle connections are apart
     int64_t began = test_now_us();
     raw_send_text(fd, "GET /");
     g_autofree char *rest = raw_read_to_end(fd);
