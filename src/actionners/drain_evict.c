@@ -1,7 +1,7 @@
 // Evicts pods through the Eviction API, which respects PodDisruptionBudgets.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
 #include "actionners/drain.h"
-#include "actionners/target.h"
+#include "actionners/pause.h"
 #include "base/error.h"
 #include "base/thread.h"
 #include "kube/kube_pod.h"
@@ -141,21 +141,6 @@ static unsigned count_left(const DrainPods *pods, bool awaited_only) {
     return left;
 }
 
-// A cancellation is a flag that wakes nobody, so it is looked at every 20 ms.
-static void pause_us(const ActionContext *context, int64_t us, int64_t until_us) {
-    Mutex lock;
-    Cond never;
-    mutex_init(&lock);
-    cond_init(&never);
-    mutex_lock(&lock);
-    int64_t now = clock_monotonic_us(context->clock), end = MIN(now + us, until_us);
-    for (; now < end && !cancel_is_set(context->cancel); now = clock_monotonic_us(context->clock))
-        cond_wait_until(&never, &lock, MIN(end, now + 20000));
-    mutex_unlock(&lock);
-    cond_destroy(&never);
-    mutex_destroy(&lock);
-}
-
 bool drain_evict(const ActionContext *context, DrainPods *pods, int64_t grace_period_seconds, int64_t refused_until_us,
                  int64_t last_us, GError **error) {
     Round round = {.context = context,
@@ -173,8 +158,7 @@ bool drain_evict(const ActionContext *context, DrainPods *pods, int64_t grace_pe
             break;
         if (round.slow)
             round.try_us = MIN(2 * round.try_us, TRY_MOST_US);
-        pause_us(context, pause, refused_until_us);
-        if (is_over(context, refused_until_us))
+        if (!action_pause(context, pause, refused_until_us))
             break;
     }
     mutex_destroy(&round.lock);

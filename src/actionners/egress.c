@@ -102,8 +102,8 @@ bool egress_target_find(const ActionContext *context, yyjson_val *pod, EgressTar
 }
 
 // What is kept of the policy that is replaced: everything of its metadata but the bookkeeping of who set which field,
-// which may be large. The resourceVersion makes the API server refuse when somebody else was faster.
-static yyjson_mut_val *make_metadata(yyjson_mut_doc *doc, const char *name, yyjson_val *existing) {
+// which may be large.
+yyjson_mut_val *egress_policy_metadata(yyjson_mut_doc *doc, const char *name, yyjson_val *existing) {
     yyjson_val *old = yyjson_obj_get(existing, "metadata");
     yyjson_mut_val *metadata = old ? yyjson_val_mut_copy(doc, old) : yyjson_mut_obj(doc);
     yyjson_mut_obj_remove_key(metadata, "managedFields");
@@ -140,7 +140,7 @@ char *egress_policy_json(const char *name, yyjson_val *selector, const char *con
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_str(doc, root, "apiVersion", "networking.k8s.io/v1");
     yyjson_mut_obj_add_str(doc, root, "kind", "NetworkPolicy");
-    yyjson_mut_obj_add_val(doc, root, "metadata", make_metadata(doc, name, existing));
+    yyjson_mut_obj_add_val(doc, root, "metadata", egress_policy_metadata(doc, name, existing));
     yyjson_mut_val *spec = yyjson_mut_obj_add_obj(doc, root, "spec");
     yyjson_mut_obj_add_val(doc, spec, "podSelector", yyjson_val_mut_copy(doc, selector));
     yyjson_mut_arr_add_str(doc, yyjson_mut_obj_add_arr(doc, spec, "policyTypes"), "Egress");

@@ -22,6 +22,10 @@ bool egress_target_find(const ActionContext *context, yyjson_val *pod, EgressTar
 char *egress_policy_json(const char *name, yyjson_val *selector, const char *const *allow_cidr,
                          const char *const *allow_namespaces, yyjson_val *existing);
 
+// The metadata of a policy that takes the place of `existing` (NULL: of none): what is kept of that one, with its
+// resourceVersion, which makes the API server refuse when somebody else was faster.
+yyjson_mut_val *egress_policy_metadata(yyjson_mut_doc *doc, const char *name, yyjson_val *existing);
+
 // Whether Stoop made this policy.
 bool egress_policy_is_ours(yyjson_val *policy);
 

@@ -98,6 +98,10 @@ void *fake_api_user(HttpTransport *transport) {
     return ((FakeApi *)transport)->user;
 }
 
+struct KubeClient *fake_api_kube(FakeApi *fake) {
+    return fake->kube;
+}
+
 void fake_api_free(FakeApi *fake) {
     g_assert_cmpstr(fake->next->request, ==, NULL);
     kube_client_free(fake->kube);

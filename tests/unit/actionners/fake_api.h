@@ -24,6 +24,8 @@ void fake_api_set_user(FakeApi *fake, void *user);
 // What the client calls, for more functions than `perform`; it is the fake itself.
 HttpTransport *fake_api_transport(FakeApi *fake);
 void *fake_api_user(HttpTransport *transport);
+// The client before it.
+struct KubeClient *fake_api_kube(FakeApi *fake);
 
 // One run of an actionner: `event` is JSON, `params` YAML (NULL: none). What was returned stands in `ok`.
 typedef struct {
