@@ -143,19 +143,53 @@ static void report_dropped(Log *log, size_t next_len) {
     log->unreported = log->unreported > before ? before : 0;
 }
 
+// Whole lines; none at all stands for one that could not be formatted.
+static void put_lines(Log *log, const char *bytes, size_t len) {
+    mutex_lock(&log->lock);
+    if (len == 0) {
+        count_dropped(log);
+    } else {
+        report_dropped(log, len);
+        put_line(log, bytes, len);
+    }
+    mutex_unlock(&log->lock);
+}
+
 void log_line(Log *log, LogLevel level, const char *message, const LogField *fields) {
     if (!log_enabled(log, level))
         return;
     g_auto(LogText) line;
     log_format_line(&line, log->format, clock_realtime_ns(log->clock), level, message, fields);
-    mutex_lock(&log->lock);
-    if (line.failed) {
-        count_dropped(log);
-    } else {
-        report_dropped(log, line.len);
-        put_line(log, line.data, line.len);
-    }
-    mutex_unlock(&log->lock);
+    put_lines(log, line.data, line.failed ? 0 : line.len);
+}
+
+void log_batch_init(LogBatch *batch, Log *log) {
+    *batch = (LogBatch){.log = log, .lines = BUF_INIT(PIECE)};
+}
+
+void log_batch_line(LogBatch *batch, LogLevel level, const char *message, const LogField *fields) {
+    if (!log_enabled(batch->log, level))
+        return;
+    g_auto(LogText) line;
+    log_format_line(&line, batch->log->format, clock_realtime_ns(batch->log->clock), level, message, fields);
+    if (!line.failed && buf_append(&batch->lines, line.data, line.len))
+        return;
+    // Too much for one piece: what is there goes first, so that the order stays.
+    log_batch_flush(batch);
+    if (!line.failed && buf_append(&batch->lines, line.data, line.len))
+        return;
+    put_lines(batch->log, line.data, line.failed ? 0 : line.len);
+}
+
+void log_batch_flush(LogBatch *batch) {
+    if (batch->lines.len == 0)
+        return;
+    put_lines(batch->log, batch->lines.data, batch->lines.len);
+    buf_reset(&batch->lines);
+}
+
+void log_batch_clear(LogBatch *batch) {
+    buf_clear(&batch->lines);
 }
 
 void log_text(Log *log, LogLevel level, const char *message, const char *format, ...) {

@@ -3,6 +3,7 @@
 // not fit is dropped and counted, so that a stuck log never holds an event up.
 #pragma once
 
+#include "base/buf.h"
 #include "base/clock.h"
 
 #include <glib.h>
@@ -30,6 +31,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Log, log_free)
 // Control characters and invalid UTF-8 of values are escaped in all formats: an event cannot forge a line. Values over
 // 16 KiB are cut with a note. Thread-safe.
 void log_line(Log *log, LogLevel level, const char *message, const LogField *fields);
+
+// Lines that get their time now and are written together later, with one system call: for whoever has something more
+// urgent to do first. Belongs to one thread.
+typedef struct {
+    Log *log;
+    Buf lines;
+} LogBatch;
+void log_batch_init(LogBatch *batch, Log *log);
+void log_batch_line(LogBatch *batch, LogLevel level, const char *message, const LogField *fields);
+void log_batch_flush(LogBatch *batch);
+void log_batch_clear(LogBatch *batch); // what was not flushed is lost
 
 // A line that has only a text: message "init" or the like, and field `result` or `error` for LOG_ERROR and LOG_WARNING.
 void log_text(Log *log, LogLevel level, const char *message, const char *format, ...) G_GNUC_PRINTF(4, 5);

@@ -68,6 +68,7 @@ struct Worker {
     Lane *lane;     // being served
     bool has_slot;  // for the job being served
     bool long_runs; // is in a long action
+    LogBatch log;   // written once an action ended: the action goes first
     // What it runs, for the watch over deadlines; `action` NULL: nothing.
     const Rule *rule;
     const RuleAction *action;
@@ -194,10 +195,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outcome, outcome_clear)
 
 bool report_init(Engine *engine, GError **error); // default notifiers
 void report_event(Engine *engine, LogLevel level, const Event *event, const char *status);
-void report_match(Engine *engine, const Job *job, const Rule *rule);
-void report_started(Engine *engine, const Job *job, const Rule *rule, const RuleAction *action);
+void report_offered(LogBatch *log, const Event *event); // the same, into a batch
+void report_match(LogBatch *log, const Job *job, const Rule *rule);
+void report_started(LogBatch *log, const Job *job, const Rule *rule, const RuleAction *action);
 // Log lines, the store's records, metrics and notices of an action that ended.
-void report_outcome(Engine *engine, const Job *job, const Rule *rule, unsigned action_index, const Outcome *outcome);
+// Ends with the batch written.
+void report_outcome(Engine *engine, LogBatch *log, const Job *job, const Rule *rule, unsigned action_index,
+                    const Outcome *outcome);
 
 // telemetry.c --------------------------------------------------------------------------------------------------------
 

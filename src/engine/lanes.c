@@ -181,6 +181,7 @@ static bool spawn(Engine *engine, GError **error) {
         engine->gone = worker->next;
     } else {
         worker = g_new0(Worker, 1);
+        log_batch_init(&worker->log, engine->options.log);
         worker->engine = engine;
         cond_init(&worker->cond);
         worker->next_all = engine->all;
@@ -275,6 +276,7 @@ static void serve(Engine *engine, Worker *worker, Lane *lane) {
     mutex_unlock(&engine->lock);
 
     RunEnd end = run_job(engine, worker, job);
+    log_batch_flush(&worker->log);
 
     mutex_lock(&engine->lock);
     engine->busy--;
@@ -451,6 +453,7 @@ void lanes_free(Engine *engine) {
         Worker *worker = engine->all;
         engine->all = worker->next_all;
         cond_destroy(&worker->cond);
+        log_batch_clear(&worker->log);
         g_free(worker);
     }
 }

@@ -44,24 +44,36 @@ bool report_init(Engine *engine, GError **error) {
     return true;
 }
 
+static void add_event(Fields *fields, const Event *event, const char *status) {
+    add(fields, "status", status);
+    add(fields, "trace_id", event->trace_id);
+    add(fields, "event", event->rule);
+    add(fields, "priority", text_or_null(event->priority_text));
+    add(fields, "source", event->source);
+    add(fields, "hostname", text_or_null(event->hostname));
+    add(fields, "pod", event->pod);
+    add(fields, "namespace", event->pod_namespace);
+    add(fields, "output", event->output);
+}
+
 void report_event(Engine *engine, LogLevel level, const Event *event, const char *status) {
     if (!log_enabled(engine->options.log, level))
         return;
     Fields fields = {0};
-    add(&fields, "status", status);
-    add(&fields, "trace_id", event->trace_id);
-    add(&fields, "event", event->rule);
-    add(&fields, "priority", text_or_null(event->priority_text));
-    add(&fields, "source", event->source);
-    add(&fields, "hostname", text_or_null(event->hostname));
-    add(&fields, "pod", event->pod);
-    add(&fields, "namespace", event->pod_namespace);
-    add(&fields, "output", event->output);
+    add_event(&fields, event, status);
     log_line(engine->options.log, level, "event", fields.fields);
 }
 
-void report_match(Engine *engine, const Job *job, const Rule *rule) {
-    if (!log_enabled(engine->options.log, LOG_INFO))
+void report_offered(LogBatch *log, const Event *event) {
+    if (!log_enabled(log->log, LOG_INFO))
+        return;
+    Fields fields = {0};
+    add_event(&fields, event, NULL);
+    log_batch_line(log, LOG_INFO, "event", fields.fields);
+}
+
+void report_match(LogBatch *log, const Job *job, const Rule *rule) {
+    if (!log_enabled(log->log, LOG_INFO))
         return;
     const Event *event = job->event;
     Fields fields = {0};
@@ -71,7 +83,7 @@ void report_match(Engine *engine, const Job *job, const Rule *rule) {
     add(&fields, "priority", text_or_null(event->priority_text));
     add(&fields, "source", event->source);
     add(&fields, "output", event->output);
-    log_line(engine->options.log, LOG_INFO, "match", fields.fields);
+    log_batch_line(log, LOG_INFO, "match", fields.fields);
 }
 
 static void add_action(Fields *fields, const Job *job, const Rule *rule, const RuleAction *action) {
@@ -83,13 +95,13 @@ static void add_action(Fields *fields, const Job *job, const Rule *rule, const R
     add(fields, "output_target", action->output ? action->output->name : NULL);
 }
 
-void report_started(Engine *engine, const Job *job, const Rule *rule, const RuleAction *action) {
-    if (!log_enabled(engine->options.log, LOG_INFO))
+void report_started(LogBatch *log, const Job *job, const Rule *rule, const RuleAction *action) {
+    if (!log_enabled(log->log, LOG_INFO))
         return;
     Fields fields = {0};
     add(&fields, "status", "in_progress");
     add_action(&fields, job, rule, action);
-    log_line(engine->options.log, LOG_INFO, "action", fields.fields);
+    log_batch_line(log, LOG_INFO, "action", fields.fields);
 }
 
 // One result, of an action or of its artifact.
@@ -101,10 +113,10 @@ typedef struct {
     int64_t duration_us;
 } Part;
 
-static void log_part(Engine *engine, const Job *job, const Rule *rule, const RuleAction *action,
+static void log_part(LogBatch *log, const Job *job, const Rule *rule, const RuleAction *action,
                      const GPtrArray *objects, const Part *part) {
     LogLevel level = part->status == RESULT_FAILURE ? LOG_ERROR : LOG_INFO;
-    if (!log_enabled(engine->options.log, level))
+    if (!log_enabled(log->log, level))
         return;
     Fields fields = {0};
     add(&fields, "status", result_status_name(part->status));
@@ -114,7 +126,7 @@ static void log_part(Engine *engine, const Job *job, const Rule *rule, const Rul
     add(&fields, "result", part->result);
     add(&fields, "output", part->output);
     add(&fields, "error", part->error);
-    log_line(engine->options.log, level, part->part, fields.fields);
+    log_batch_line(log, level, part->part, fields.fields);
 }
 
 static unsigned add_notifiers(const PluginInfo **all, unsigned count, const PluginInfo *const *more) {
@@ -180,7 +192,8 @@ static const char *metric_text(const char *text) {
     return text ? text : "";
 }
 
-void report_outcome(Engine *engine, const Job *job, const Rule *rule, unsigned action_index, const Outcome *outcome) {
+void report_outcome(Engine *engine, LogBatch *log, const Job *job, const Rule *rule, unsigned action_index,
+                    const Outcome *outcome) {
     const RuleAction *action = &rule->actions[action_index];
     const GPtrArray *objects = outcome->result.objects;
     const Part acted = {
@@ -210,14 +223,17 @@ void report_outcome(Engine *engine, const Job *job, const Rule *rule, unsigned a
     if (outcome->duration_us > 0)
         metric_observe_us(metric_series(engine->metrics.action_seconds, (const char *const[]){action->actionner->name}),
                           outcome->duration_us);
-    log_part(engine, job, rule, action, objects, &acted);
+    log_part(log, job, rule, action, objects, &acted);
     notify_part(engine, job, rule, action, objects, &acted);
-    if (!outcome->has_output)
+    if (!outcome->has_output) {
+        log_batch_flush(log);
         return;
+    }
     metric_add(metric_series(engine->metrics.outputs,
                              (const char *const[]){rule->name, metric_text(action->name), action->output->name,
                                                    result_status_name(stored.status)}),
                1);
-    log_part(engine, job, rule, action, objects, &stored);
+    log_part(log, job, rule, action, objects, &stored);
+    log_batch_flush(log);
     notify_part(engine, job, rule, action, objects, &stored);
 }

@@ -295,8 +295,10 @@ static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rul
         LaneBegin begin = lanes_begin_action(worker, rule, action, deadline_us);
         if (begin != BEGIN_GO)
             return begin == BEGIN_PARKED ? STEP_PARKED : STEP_ABANDONED;
-        if (action->actionner->long_running)
-            report_started(engine, job, rule, action);
+        if (action->actionner->long_running) {
+            report_started(&worker->log, job, rule, action);
+            log_batch_flush(&worker->log);
+        }
         bool ended = act(engine, job, rule, action, deadline_us, &outcome);
         lanes_end_action(worker);
         if (!ended)
@@ -306,7 +308,7 @@ static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rul
         metric_observe_us(engine->metrics.reaction_seconds,
                           clock_monotonic_us(engine->options.clock) - job->offered_us);
     job->acted = true;
-    report_outcome(engine, job, rule, job->action, &outcome);
+    report_outcome(engine, &worker->log, job, rule, job->action, &outcome);
     bool failed = outcome.status == RESULT_FAILURE || (outcome.has_output && outcome.output_status == RESULT_FAILURE);
     return step_after(action, failed);
 }
@@ -314,13 +316,13 @@ static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rul
 RunEnd run_job(Engine *engine, Worker *worker, Job *job) {
     if (job->told == 0) {
         job->told = 1;
-        report_event(engine, LOG_INFO, job->event, NULL);
+        report_offered(&worker->log, job->event);
     }
     while (job->rule < job->match_count) {
         const Rule *rule = job->matches[job->rule];
         if (job->told < job->rule + 2) {
             job->told = job->rule + 2;
-            report_match(engine, job, rule);
+            report_match(&worker->log, job, rule);
         }
         Step step = job->action < rule->action_count ? run_action(engine, worker, job, rule) : STEP_ENDS;
         switch (step) {

@@ -228,6 +228,41 @@ static void test_reader_gone(void) {
     close(ends[1]);
 }
 
+// Lines of a batch come out together, when flushed, in order, with those that fit no piece between them.
+static void test_batch(void) {
+    int ends[2];
+    g_assert_cmpint(pipe2(ends, O_NONBLOCK), ==, 0);
+    Log *log = log_new(ends[1], LOG_FORMAT_TEXT, LOG_INFO, &fixed);
+    LogBatch batch;
+    log_batch_init(&batch, log);
+    log_batch_line(&batch, LOG_INFO, "one", NULL);
+    log_batch_line(&batch, LOG_DEBUG, "unseen", NULL);
+    log_batch_line(&batch, LOG_INFO, "two", NULL);
+    char bytes[16384];
+    g_assert_cmpint(read(ends[0], bytes, sizeof bytes), ==, -1); // nothing yet
+    log_batch_flush(&batch);
+    ssize_t n = read(ends[0], bytes, sizeof bytes - 1);
+    g_assert_cmpint(n, >, 0);
+    bytes[n] = '\0';
+    g_assert_cmpstr(bytes, ==, "2026-01-02T15:04:05.123Z INF one\n2026-01-02T15:04:05.123Z INF two\n");
+
+    g_autofree char *large = g_strnfill(6000, 'x');
+    log_batch_line(&batch, LOG_INFO, "before", NULL);
+    log_batch_line(&batch, LOG_INFO, "large", (LogField[]){{"k", large}, {NULL, NULL}});
+    log_batch_line(&batch, LOG_INFO, "after", NULL);
+    log_batch_flush(&batch);
+    log_batch_clear(&batch);
+    log_free(log); // writes what was queued
+    n = read(ends[0], bytes, sizeof bytes - 1);
+    g_assert_cmpint(n, >, 6000);
+    bytes[n] = '\0';
+    const char *before = strstr(bytes, "INF before\n"), *middle = strstr(bytes, "INF large k="),
+               *after = strstr(bytes, "INF after\n");
+    g_assert_true(before && middle && after && before < middle && middle < after);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void *log_many(void *argument) {
     g_autofree char *value = g_strnfill(700, 'w');
     for (int i = 0; i < 500; i++)
@@ -272,6 +307,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/log/stuck", test_stuck);
     g_test_add_func("/log/stuck-end", test_stuck_end);
     g_test_add_func("/log/reader-gone", test_reader_gone);
+    g_test_add_func("/log/batch", test_batch);
     g_test_add_func("/log/threads", test_threads);
     return g_test_run();
 }
