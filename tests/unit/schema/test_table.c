@@ -92,7 +92,6 @@ static void test_bad_tables(void) {
 }
 
 static void check_pointer(yyjson_val *root, const char *pointer, const char *expected) {
-    g_autofree char *text = NULL;
     yyjson_val *value = yyjson_ptr_get(root, pointer);
     char *written = value ? yyjson_val_write(value, 0, NULL) : NULL;
     g_assert_cmpstr(written, ==, expected);
