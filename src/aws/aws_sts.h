@@ -1,0 +1,7 @@
+// The Security Token Service: who we are. https://docs.aws.amazon.com/STS/latest/APIReference/
+#pragma once
+
+#include "aws/aws_client.h"
+
+// The ARN of who we are to AWS (g_free).
+char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error);
