@@ -2,6 +2,7 @@
 `stoop server`, and events as Falco sends them. Nothing here waits for luck: every wait is for a condition and bounded.
 """
 import base64
+import fcntl
 import http.client
 import json
 import os
@@ -75,6 +76,10 @@ class Cluster:
         if self.foreign:
             self.kubeconfig, self.kubectl = self.foreign, shutil.which("kubectl") or CACHE + "/cluster/bin/kubectl"
         else:
+            # One user at a time: whoever starts it ends what ran there before. Let go of when this process ends.
+            os.makedirs(self.dir, exist_ok=True)
+            self.in_use = open(self.dir + "/.in-use", "w")
+            fcntl.flock(self.in_use, fcntl.LOCK_EX)
             self.script("build")
             if not (reuse and self.runs()):
                 self.script("up", stdout=subprocess.DEVNULL)
