@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+static const int64_t LIST_US = 10 * G_USEC_PER_SEC;
+
 // Pods that are waited for, by UID.
 typedef struct {
     GHashTable *awaited; // UID to DrainPod
@@ -43,19 +45,24 @@ static bool look_at_change(const char *type, yyjson_val *object, void *user) {
     return g_hash_table_size(wait->awaited) > 0;
 }
 
-static bool list_and_watch(const ActionContext *context, const char *selector, const KubeCall *call, Wait *wait,
+static bool list_and_watch(const ActionContext *context, const char *selector, int64_t until_us, Wait *wait,
                            GError **error) {
+    // What is gone is told also where refused evictions took all of the time.
+    int64_t now = clock_monotonic_us(context->clock);
+    KubeCall list_call = {.deadline_us = MIN(MAX(until_us, now + LIST_US), context->deadline_us),
+                          .cancel = context->cancel};
     KubePath path = KUBE_POD(NULL, NULL);
     g_autofree char *version = NULL;
     KubeList list = {.field_selector = selector, .each = look_at_listed, .restart = forget_listed, .user = wait};
     forget_listed(wait);
-    if (!kube_list(context->clients->kube, &path, &list, call, &version, error))
+    if (!kube_list(context->clients->kube, &path, &list, &list_call, &version, error))
         return false;
     g_hash_table_foreach_remove(wait->awaited, is_not_listed, wait->listed);
-    if (g_hash_table_size(wait->awaited) == 0)
+    if (g_hash_table_size(wait->awaited) == 0 || clock_monotonic_us(context->clock) >= until_us)
         return true;
+    KubeCall watch_call = {.deadline_us = until_us, .cancel = context->cancel};
     KubeWatch watch = {.field_selector = selector, .resource_version = version, .each = look_at_change, .user = wait};
-    return kube_watch(context->clients->kube, &path, &watch, call, error);
+    return kube_watch(context->clients->kube, &path, &watch, &watch_call, error);
 }
 
 bool drain_wait(const ActionContext *context, const char *node, DrainPods *pods, int64_t until_us, GError **error) {
@@ -71,10 +78,9 @@ bool drain_wait(const ActionContext *context, const char *node, DrainPods *pods,
         return true;
     Wait wait = {awaited, listed};
     g_autofree char *selector = g_strdup_printf("spec.nodeName=%s", node);
-    KubeCall call = {.deadline_us = until_us, .cancel = context->cancel};
     for (;;) {
         g_autoptr(GError) failed = NULL;
-        if (list_and_watch(context, selector, &call, &wait, &failed) ||
+        if (list_and_watch(context, selector, until_us, &wait, &failed) ||
             (stoop_error_is(failed, STOOP_ERROR_TIMEOUT) && clock_monotonic_us(context->clock) >= until_us))
             return true;
         if (stoop_error_is(failed, STOOP_ERROR_CONFLICT)) // the version is too old by now

@@ -263,13 +263,14 @@ static void test_budget(void) {
         assert_result(&run, ACTION_SUCCESS, "2 pods evicted");
         g_assert_cmpuint(later->asked, ==, 4);
     }
-    FakePod *never = add(world, "shop", "ReplicaSet", "web");
+    FakePod *never = add(world, "shop", "ReplicaSet", "web"), *goes = add(world, "shop", NULL, NULL);
     never->eviction = REFUSES;
+    goes->eviction = REMOVES; // which is told although no time is left to wait
     world->cordoned = 0;
     {
         g_auto(Run) run = {0};
         drain(world, "max_wait_period: 1", &run);
-        assert_failed(&run, STOOP_ERROR_FAILED, "0 pods evicted, 0 ignored, 0 failed, 1 timed out; shop/pod-2: Cannot");
+        assert_failed(&run, STOOP_ERROR_FAILED, "1 pod evicted, 0 ignored, 0 failed, 1 timed out; shop/pod-2: Cannot");
     }
     world->cordoned = 0;
     g_auto(Run) run = {0};
