@@ -73,7 +73,9 @@ bool kube_patch(KubeClient *client, const KubePath *path, KubePatchType type, co
     // Not forced: a field that somebody else owns is a conflict that the caller hears of.
     if (type == KUBE_APPLY_PATCH)
         kube_url_query(url, "fieldManager", "stoop");
-    return send(client, "PATCH", url, content_types[type], json, KUBE_REPEAT_WRITE, call, object, error);
+    // A JSON patch appends to lists; the others say what shall be, which is the same when said twice.
+    KubeRepeat repeat = type == KUBE_JSON_PATCH ? KUBE_REPEAT_WRITE : KUBE_REPEAT_SAFE;
+    return send(client, "PATCH", url, content_types[type], json, repeat, call, object, error);
 }
 
 static void append_delete_options(Buf *body, const KubeDeleteOptions *options) {

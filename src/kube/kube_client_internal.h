@@ -9,8 +9,8 @@
 // always: the server did nothing.
 typedef enum {
     KUBE_REPEAT_TOLD,  // also 503 with Retry-After (POST)
-    KUBE_REPEAT_WRITE, // also any 503 (PATCH, PUT)
-    KUBE_REPEAT_SAFE,  // also broken connections, 500, 502, 504 (GET, DELETE)
+    KUBE_REPEAT_WRITE, // also any 503 (PUT, JSON patch)
+    KUBE_REPEAT_SAFE,  // also broken connections, 500, 502, 504 (GET, DELETE, other patches)
 } KubeRepeat;
 
 typedef struct {

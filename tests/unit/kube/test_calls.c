@@ -190,7 +190,8 @@ static void test_statuses(void) {
                 .method = "PATCH", .path = WEB, .body = "{}", .status = cases[i].status, .answer = cases[i].answer});
         KubePath path = KUBE_POD("shop", "web");
         g_autoptr(GError) error = NULL;
-        g_assert_false(kube_patch(api->client, &path, KUBE_MERGE_PATCH, "{}", NULL, NULL, &error));
+        // A JSON patch is not repeated after a 5xx: one answer is enough.
+        g_assert_false(kube_patch(api->client, &path, KUBE_JSON_PATCH, "{}", NULL, NULL, &error));
         g_assert_error(error, STOOP_ERROR, (gint)cases[i].code);
         assert_text_has(error->message, cases[i].text);
     }
@@ -244,15 +245,15 @@ static void test_repeats(void) {
     } cases[] = {
         {"refused", {.failure = STOOP_ERROR_UNAVAILABLE}, "yyyyy"},
         {"no connection in time", {.failure = STOOP_ERROR_TIMEOUT, .takes_us = 1000000}, "yyyyy"},
-        {"broken", {.failure = STOOP_ERROR_UNAVAILABLE, .sent = true}, "yynnn"},
-        {"silent", {.failure = STOOP_ERROR_TIMEOUT, .sent = true, .takes_us = 1000000}, "yynnn"},
+        {"broken", {.failure = STOOP_ERROR_UNAVAILABLE, .sent = true}, "yyynn"},
+        {"silent", {.failure = STOOP_ERROR_TIMEOUT, .sent = true, .takes_us = 1000000}, "yyynn"},
         {"429", {.status = 429}, "yyyyy"},
         {"429 told", {.status = 429, .retry_after_us = 1000000}, "yyyyy"},
         {"503", {.status = 503}, "yyyyn"},
         {"503 told", {.status = 503, .retry_after_us = 1000000}, "yyyyy"},
-        {"500", {.status = 500}, "yynnn"},
-        {"502", {.status = 502}, "yynnn"},
-        {"504", {.status = 504}, "yynnn"},
+        {"500", {.status = 500}, "yyynn"},
+        {"502", {.status = 502}, "yyynn"},
+        {"504", {.status = 504}, "yyynn"},
         {"501", {.status = 501}, "nnnnn"},
         {"403", {.status = 403}, "nnnnn"},
         {"404", {.status = 404}, "nnnnn"},
