@@ -102,7 +102,7 @@ class FullDisk(Case):
         super().setUp()
         self.disk = self.folder + "/disk"
         os.mkdir(self.disk)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "stoop-e2e", self.disk], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "stoop-e2e", self.disk], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
 
     def fill(self):
@@ -120,7 +120,7 @@ class FullDisk(Case):
         self.fill()
 
         def refused():
-            answer = server.post(pod_event("default", "web", filler="x" * 20_000))
+            answer = server.post(pod_event("default", "web", filler="x" * 200_000))
             return answer if answer.status != 200 else None
         answer = wait("the full disk is noticed", refused, 15)
         self.assertEqual(answer.status, 503)
