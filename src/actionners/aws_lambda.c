@@ -1,6 +1,12 @@
 // aws:lambda: invokes a Lambda function with the event.
 #include "actionners/actionner.h"
 #include "actionners/params.h"
+#include "aws/aws_lambda_client.h"
+#include "aws/aws_sts.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     char *aws_lambda_name, *aws_lambda_alias_or_version, *aws_lambda_invocation_type;
@@ -8,7 +14,8 @@ typedef struct {
 
 static const ParamRow aws_lambda_rows[] = {
     PARAM_ROW_TEXT(AwsLambdaParams, aws_lambda_name, .required = true,
-                   .summary = "Name of the function, in the region of the configuration or the environment."),
+                   .summary =
+                       "Name of the function, in the region of the configuration or the environment, or its ARN."),
     PARAM_ROW_TEXT(AwsLambdaParams, aws_lambda_alias_or_version, .default_value = "$LATEST",
                    .summary = "Alias or version of the function."),
     PARAM_ROW_TEXT(AwsLambdaParams, aws_lambda_invocation_type, .default_value = "RequestResponse",
@@ -20,13 +27,71 @@ static const ParamRow aws_lambda_rows[] = {
 static const char *const aws_lambda_access[] = {"sts:GetCallerIdentity", "lambda:InvokeFunction", "lambda:GetFunction",
                                                 NULL};
 
+// The event as it came, and `context` beside its keys.
+static char *payload(const ActionContext *context, size_t *len, GError **error) {
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_val_mut_copy(doc, context->event->root);
+    yyjson_mut_val *facts = yyjson_mut_obj(doc);
+    for (const char *const *fact = context->facts; fact && fact[0] && fact[1]; fact += 2)
+        yyjson_mut_obj_add_str(doc, facts, fact[0], fact[1]);
+    yyjson_mut_obj_remove_str(root, "context");
+    yyjson_mut_obj_add_val(doc, root, "context", facts);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_write_err failure = {0};
+    char *text = yyjson_mut_write_opts(doc, 0, NULL, len, &failure);
+    if (!text)
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the event cannot be written: %s", failure.msg);
+    yyjson_mut_doc_free(doc);
+    return text;
+}
+
+static bool invoke(const ActionContext *context, ActionResult *result, GError **error) {
+    const AwsLambdaParams *params = context->params;
+    struct AwsClient *aws = context->clients->aws;
+    AwsCall call = {context->deadline_us, context->cancel};
+    AwsFunction function = {params->aws_lambda_name, params->aws_lambda_alias_or_version};
+    g_autofree char *identity = aws_sts_identity(aws, &call, error);
+    if (!identity || !aws_lambda_check(aws, &function, &call, error))
+        return false;
+    size_t len = 0;
+    char *json = payload(context, &len, error);
+    if (!json)
+        return false;
+    g_auto(AwsInvocation) invocation = {0};
+    bool ok =
+        aws_lambda_invoke(aws, &function, params->aws_lambda_invocation_type, json, len, &call, &invocation, error);
+    free(json); // yyjson's
+    if (!ok)
+        return false;
+    action_result_add_object(result, "function", params->aws_lambda_name);
+    action_result_set(result, ACTION_SUCCESS, "the function '%s' was %s with status %d%s%s", params->aws_lambda_name,
+                      invocation.status == 204   ? "checked"
+                      : invocation.status == 202 ? "handed the event"
+                                                 : "invoked",
+                      invocation.status, *invocation.payload ? ": " : "", invocation.payload);
+    return true;
+}
+
+static bool run_aws_lambda(const ActionContext *context, ActionResult *result, GError **error) {
+    if (!context->clients->aws) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_INVALID, "there is no client of AWS");
+        return false;
+    }
+    return invoke(context, result, error);
+}
+
 const Actionner actionner_aws_lambda = {
     .info = {.name = "aws:lambda",
              .summary = "Invokes an AWS Lambda function with the event.",
              .description =
-                 "Stoop signs in as the AWS SDKs do: keys of the configuration, `role_arn`, environment, web "
-                 "identity, IMDSv2. The function gets the event with its `context`. The answers 200, 202 and 204 "
-                 "are success; an error of the function is a failure with its payload.",
+                 "Stoop signs in as the AWS SDKs do: the keys of the configuration, the environment, a web identity, "
+                 "the shared profile, the container, the instance (IMDSv2); then it assumes `aws.role_arn`, where that "
+                 "is set. It checks once who it is (`sts:GetCallerIdentity`), and before each call that the function "
+                 "exists in that alias or version. The function gets the event with its `context`. The answers 200, "
+                 "202 and 204 are success; an error of the function is a failure with its message. `Event` only hands "
+                 "the event over: what the function then does is not seen. `DryRun` needs nothing but the permission. "
+                 "What is throttled is tried again; what may have run is not. The event may be 6 MB (`Event`: 1 MB) "
+                 "long.",
              .params = {.size = sizeof(AwsLambdaParams), .rows = aws_lambda_rows},
              .example = "- action: Invoke Lambda function\n"
                         "  actionner: aws:lambda\n"
@@ -34,7 +99,6 @@ const Actionner actionner_aws_lambda = {
                         "    aws_lambda_name: sample-function\n"
                         "    aws_lambda_alias_or_version: $LATEST\n"
                         "    aws_lambda_invocation_type: RequestResponse\n",
-             .planned = true,
              .access = aws_lambda_access,
              .default_continue = true,
              .uses_contexts = true,
@@ -42,5 +106,5 @@ const Actionner actionner_aws_lambda = {
              .source = "any",
              .long_running = true,
              .deadline_ms = 60000},
-    .run = NULL,
+    .run = run_aws_lambda,
 };

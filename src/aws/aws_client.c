@@ -43,11 +43,9 @@ const char *aws_env(const AwsClient *client, const char *name) {
     return value && *value ? value : NULL;
 }
 
-// The CAs that the user named, NULL for the system's.
+// The CAs that the user named, NULL for the system's, which OpenSSL itself lets SSL_CERT_FILE name.
 static bool read_ca(AwsClient *client, char **pem, GError **error) {
     const char *path = aws_env(client, "AWS_CA_BUNDLE");
-    if (!path)
-        path = aws_env(client, "SSL_CERT_FILE");
     if (!path)
         return true;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -125,6 +123,7 @@ void aws_client_free(AwsClient *client) {
     aws_credentials_clear(&client->credentials);
     g_clear_error(&client->failure);
     g_free(client->instance_region);
+    g_free(client->identity);
     g_free(client->access_key);
     if (client->secret_key)
         explicit_bzero(client->secret_key, strlen(client->secret_key));

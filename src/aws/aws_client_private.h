@@ -25,6 +25,7 @@ struct AwsClient {
     int64_t next_us;       // no refresh before this: the last one failed
     GError *failure;       // of the last refresh
     char *instance_region; // of the metadata service; NULL: not asked
+    char *identity;        // the ARN of who we are; NULL: not asked
 };
 
 // A variable's text; NULL when it is not set, or empty.

@@ -51,7 +51,7 @@ bool aws_sts_assume(AwsClient *client, const AwsAssume *assume, const AwsCredent
     return true;
 }
 
-char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error) {
+static char *ask_identity(AwsClient *client, const AwsCall *call, GError **error) {
     g_autofree char *region = aws_client_region(client, NULL, call, error);
     if (!region)
         return NULL;
@@ -71,4 +71,20 @@ char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error) {
         return NULL;
     }
     return aws_one_line(arn, strlen(arn), 2048);
+}
+
+char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error) {
+    mutex_lock(&client->mutex);
+    char *known = g_strdup(client->identity);
+    mutex_unlock(&client->mutex);
+    if (known)
+        return known;
+    g_autofree char *arn = ask_identity(client, call, error);
+    if (!arn)
+        return NULL;
+    mutex_lock(&client->mutex);
+    if (!client->identity)
+        client->identity = g_strdup(arn);
+    mutex_unlock(&client->mutex);
+    return g_steal_pointer(&arn);
 }

@@ -3,5 +3,5 @@
 
 #include "aws/aws_client.h"
 
-// The ARN of who we are to AWS (g_free).
+// The ARN of who we are to AWS (g_free). Asked once; the answer is kept, an error is not.
 char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error);

@@ -1,33 +1,71 @@
 // aws:s3: an object in a bucket of AWS.
+#include "base/error.h"
 #include "outputs/output.h"
+#include "outputs/s3_stream.h"
 
 typedef struct {
-    char *bucket, *prefix, *region;
+    char *bucket, *prefix, *region, *server_side_encryption, *kms_key_id, *storage_class;
 } AwsS3Params;
 
+static const char *const encryptions[] = {"AES256", "aws:kms", "aws:kms:dsse", NULL};
+
 static const ParamRow aws_s3_rows[] = {
-    PARAM_ROW_TEXT(AwsS3Params, bucket, .required = true, .summary = "Name of the bucket."),
+    PARAM_ROW_TEXT(AwsS3Params, bucket, .required = true, .check = s3_stream_check_bucket,
+                   .summary = "Name of the bucket."),
     PARAM_ROW_TEXT(AwsS3Params, prefix, .summary = "What the object's name begins with."),
     PARAM_ROW_TEXT(AwsS3Params, region,
                    .summary =
                        "Region of the bucket; absent: `aws.region` of the configuration, else the environment's."),
+    PARAM_ROW_TEXT(AwsS3Params, server_side_encryption, .choices = encryptions,
+                   .summary = "How the server encrypts the object; absent: as the bucket says."),
+    PARAM_ROW_TEXT(AwsS3Params, kms_key_id,
+                   .summary = "The key for `server_side_encryption: aws:kms`; absent: the account's own."),
+    PARAM_ROW_TEXT(AwsS3Params, storage_class, .summary = "Storage class of the object, such as STANDARD_IA."),
     PARAM_ROW_END,
 };
 
-static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
+static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
+                                            NULL};
+
+// Rows against each other.
+static char *check(const void *params) {
+    const AwsS3Params *own = params;
+    bool kms = own->server_side_encryption && g_str_has_prefix(own->server_side_encryption, "aws:kms");
+    return own->kms_key_id && !kms ? g_strdup("kms_key_id needs server_side_encryption: aws:kms.") : NULL;
+}
+
+static OutputStream *aws_s3_open(const void *params, const OutputJob *job, GError **error) {
+    const AwsS3Params *own = params;
+    if (!job->clients->aws) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_INVALID, "there is no client of AWS");
+        return NULL;
+    }
+    S3StreamTarget target = {own->bucket,     own->prefix,       own->region, own->server_side_encryption,
+                             own->kms_key_id, own->storage_class};
+    return s3_stream_open(s3_client_new_aws(job->clients->aws), true, &target, job, error);
+}
 
 const Output output_aws_s3 = {
     .info = {.name = "aws:s3",
              .summary = "Stores the artifact in an AWS S3 bucket.",
-             .description = "Big artifacts go up in parts; a failed upload is taken back, so that no part is left "
-                            "behind.",
-             .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows},
+             .description =
+                 "Up to 8 MiB go up in one request, more in parts of 8 MiB and longer, each with checksums "
+                 "that the server verifies; at most 480 GiB. Parts are tried again; a failed upload is "
+                 "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
+                 "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
+                 "server has confirmed the whole object. Stoop signs in as for `aws:lambda`. With a key of KMS, "
+                 "parts need `s3:ListMultipartUploadParts` and the permissions of the key (`kms:GenerateDataKey`, "
+                 "`kms:Decrypt`).",
+             .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: aws:s3\n"
                         "  parameters:\n"
                         "    bucket: my-bucket\n"
                         "    prefix: /captures/\n"
                         "    region: us-east-1\n",
-             .planned = true,
              .access = aws_s3_access},
+    .open = aws_s3_open,
+    .write = s3_stream_write,
+    .finish = s3_stream_finish,
+    .abort = s3_stream_abort,
 };

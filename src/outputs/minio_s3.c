@@ -1,29 +1,67 @@
 // minio:s3: an object in a bucket of MinIO, or of what speaks S3.
+#include "base/error.h"
 #include "outputs/output.h"
+#include "outputs/s3_stream.h"
 
 typedef struct {
-    char *bucket, *prefix;
+    char *bucket, *prefix, *server_side_encryption, *kms_key_id, *storage_class;
 } MinioS3Params;
 
+static const char *const encryptions[] = {"AES256", "aws:kms", NULL};
+
 static const ParamRow minio_s3_rows[] = {
-    PARAM_ROW_TEXT(MinioS3Params, bucket, .required = true, .summary = "Name of the bucket."),
+    PARAM_ROW_TEXT(MinioS3Params, bucket, .required = true, .check = s3_stream_check_bucket,
+                   .summary = "Name of the bucket."),
     PARAM_ROW_TEXT(MinioS3Params, prefix, .summary = "What the object's name begins with."),
+    PARAM_ROW_TEXT(MinioS3Params, server_side_encryption, .choices = encryptions,
+                   .summary = "How the server encrypts the object; absent: as the bucket says."),
+    PARAM_ROW_TEXT(MinioS3Params, kms_key_id,
+                   .summary = "The key for `server_side_encryption: aws:kms`; absent: the server's own."),
+    PARAM_ROW_TEXT(MinioS3Params, storage_class, .summary = "Storage class of the object, such as STANDARD_IA."),
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
+                                              NULL};
+
+// Rows against each other.
+static char *check(const void *params) {
+    const MinioS3Params *own = params;
+    bool kms = own->server_side_encryption && g_str_has_prefix(own->server_side_encryption, "aws:kms");
+    return own->kms_key_id && !kms ? g_strdup("kms_key_id needs server_side_encryption: aws:kms.") : NULL;
+}
+
+static OutputStream *minio_s3_open(const void *params, const OutputJob *job, GError **error) {
+    const MinioS3Params *own = params;
+    if (!job->clients->minio) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_INVALID,
+                            "the configuration has no minio.endpoint, minio.access_key and minio.secret_key");
+        return NULL;
+    }
+    S3StreamTarget target = {own->bucket,     own->prefix,       NULL, own->server_side_encryption,
+                             own->kms_key_id, own->storage_class};
+    return s3_stream_open(job->clients->minio, false, &target, job, error);
+}
 
 const Output output_minio_s3 = {
     .info = {.name = "minio:s3",
              .summary = "Stores the artifact in a bucket of MinIO or another server that speaks S3.",
-             .description = "The server and its keys stand in the configuration, under `minio:`. Big artifacts go up "
-                            "in parts; a failed upload is taken back.",
-             .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows},
+             .description =
+                 "The server and its keys stand in the configuration, under `minio:`; buckets are part of the path. "
+                 "Up to 8 MiB go up in one request, more in parts of 8 MiB and longer, each with checksums "
+                 "that the server verifies; at most 480 GiB. Parts are tried again; a failed upload is "
+                 "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
+                 "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
+                 "server has confirmed the whole object.",
+             .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"
                         "  parameters:\n"
                         "    bucket: my-bucket\n"
                         "    prefix: /captures/\n",
-             .planned = true,
              .access = minio_s3_access},
+    .open = minio_s3_open,
+    .write = s3_stream_write,
+    .finish = s3_stream_finish,
+    .abort = s3_stream_abort,
 };

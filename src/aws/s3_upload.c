@@ -1,0 +1,339 @@
+#include "aws/s3_upload.h"
+
+#include "aws/s3_parts.h"
+#include "base/error.h"
+
+#include "net/http_client.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#define FIRST_PART ((size_t)8 * 1024 * 1024)
+#define PARTS_OF_A_SIZE 2000
+#define ABORT_US (10 * G_USEC_PER_SEC)
+#define COMPLETE_TRIES 4
+
+struct S3Upload {
+    S3Object object;
+    char *bucket, *key;
+    GPtrArray *headers; // what the object is to be: encryption, storage class
+    int64_t deadline_us;
+    const Cancel *cancel;
+    const Clock *clock;
+    char *id; // of the upload in parts; NULL: not begun
+    Buf part;
+    GArray *parts; // S3Part, those that the server has
+    bool failed;
+};
+
+size_t s3_part_size(unsigned number) {
+    return FIRST_PART << ((number - 1) / PARTS_OF_A_SIZE);
+}
+
+static void upload_free(S3Upload *upload) {
+    s3_object_clear(&upload->object);
+    buf_clear(&upload->part);
+    g_free(upload->bucket);
+    g_free(upload->key);
+    g_free(upload->id);
+    g_ptr_array_unref(upload->headers);
+    g_array_unref(upload->parts);
+    g_free(upload);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(S3Upload, upload_free)
+
+static AwsCall upload_call(const S3Upload *upload) {
+    return (AwsCall){upload->deadline_us, upload->cancel};
+}
+
+static bool add_header(GPtrArray *headers, const char *name, const char *value, GError **error) {
+    if (!value || !*value)
+        return true;
+    for (const char *c = value; *c; c++)
+        if (*c <= ' ' || *c >= 0x7f) {
+            g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' cannot be the value of %s", value, name);
+            return false;
+        }
+    g_ptr_array_add(headers, g_strdup_printf("%s: %s", name, value));
+    return true;
+}
+
+S3Upload *s3_upload_open(S3Client *client, const S3UploadOptions *options, GError **error) {
+    g_autoptr(S3Upload) upload = g_new0(S3Upload, 1);
+    upload->headers = g_ptr_array_new_with_free_func(g_free);
+    upload->parts = g_array_new(FALSE, TRUE, sizeof(S3Part));
+    upload->bucket = g_strdup(options->bucket);
+    upload->key = g_strdup(options->key);
+    upload->deadline_us = options->deadline_us;
+    upload->cancel = options->cancel;
+    upload->clock = options->clock ? options->clock : clock_system();
+    upload->part = (Buf)BUF_INIT(FIRST_PART);
+    AwsCall call = upload_call(upload);
+    if (!add_header(upload->headers, "X-Amz-Server-Side-Encryption", options->server_side_encryption, error) ||
+        !add_header(upload->headers, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", options->kms_key_id, error) ||
+        !add_header(upload->headers, "X-Amz-Storage-Class", options->storage_class, error) ||
+        !s3_object_init(client, options->bucket, options->key, options->region, &call, &upload->object, error))
+        return NULL;
+    return g_steal_pointer(&upload);
+}
+
+// --- Parts ---
+
+// What a body is sent with. Amazon and its like verify all of it; X-Amz-Content-Sha256, which is part of the
+// signature, everybody.
+typedef struct {
+    S3Part part;
+    char sha256_hex[AWS_SHA256_HEX];
+    char *checksum_header;
+} BodySums;
+
+static void body_sums_clear(BodySums *sums) {
+    g_clear_pointer(&sums->checksum_header, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BodySums, body_sums_clear)
+
+static bool sum_up(const S3Upload *upload, const Buf *body, BodySums *sums, GError **error) {
+    const char *data = buf_text(body);
+    uint8_t md5[16];
+    if (!EVP_Digest(data, body->len, md5, NULL, EVP_md5(), NULL)) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "OpenSSL has no MD5, which S3 names parts by");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof md5; i++)
+        g_snprintf(sums->part.etag + 2 * i, 3, "%02x", md5[i]);
+    aws_sha256(data, body->len, sums->part.sha256);
+    for (size_t i = 0; i < sizeof sums->part.sha256; i++)
+        g_snprintf(sums->sha256_hex + 2 * i, 3, "%02x", sums->part.sha256[i]);
+    sums->part.size = body->len;
+    bool sha = upload->object.amazon;
+    g_autofree char *text =
+        sha ? g_base64_encode(sums->part.sha256, sizeof sums->part.sha256) : g_base64_encode(md5, sizeof md5);
+    sums->checksum_header = g_strconcat(sha ? "X-Amz-Checksum-Sha256: " : "Content-MD5: ", text, NULL);
+    return true;
+}
+
+static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums *sums, GError **error) {
+    if (!sum_up(upload, &upload->part, sums, error))
+        return false;
+    g_autoptr(GPtrArray) headers = g_ptr_array_new();
+    g_ptr_array_add(headers, sums->checksum_header);
+    if (with_headers)
+        g_ptr_array_extend(headers, upload->headers, NULL, NULL);
+    g_ptr_array_add(headers, NULL);
+    S3Request request = {
+        .method = "PUT",
+        .query = query,
+        .headers = (const char *const *)headers->pdata,
+        .body = buf_text(&upload->part),
+        .body_len = upload->part.len,
+        .body_sha256 = sums->sha256_hex,
+    };
+    AwsCall call = upload_call(upload);
+    g_auto(HttpResponse) response = {0};
+    return s3_request(&upload->object, &request, &call, &response, NULL, error);
+}
+
+static bool begin_parts(S3Upload *upload, GError **error) {
+    g_autoptr(GPtrArray) headers = g_ptr_array_new();
+    g_ptr_array_extend(headers, upload->headers, NULL, NULL);
+    if (upload->object.amazon)
+        g_ptr_array_add(headers, (char *)"X-Amz-Checksum-Algorithm: SHA256");
+    g_ptr_array_add(headers, NULL);
+    S3Request request = {.method = "POST", .query = "uploads=", .headers = (const char *const *)headers->pdata};
+    AwsCall call = upload_call(upload);
+    g_auto(HttpResponse) response = {0};
+    if (s3_request(&upload->object, &request, &call, &response, NULL, error))
+        upload->id = s3_parts_read_upload_id(buf_text(&response.body), response.body.len, error);
+    return upload->id != NULL;
+}
+
+static char *part_query(const S3Upload *upload, const char *before) {
+    g_autoptr(GString) query = g_string_new(before);
+    g_string_append(query, "uploadId=");
+    http_append_escaped(query, upload->id);
+    return g_strdup(query->str);
+}
+
+static bool send_part(S3Upload *upload, GError **error) {
+    if (!upload->id && !begin_parts(upload, error)) {
+        g_prefix_error(error, "beginning the upload: ");
+        return false;
+    }
+    unsigned number = upload->parts->len + 1;
+    g_autofree char *before = g_strdup_printf("partNumber=%u&", number);
+    g_autofree char *query = part_query(upload, before);
+    g_auto(BodySums) sums = {0};
+    if (!put(upload, query, false, &sums, error)) {
+        g_prefix_error(error, "part %u: ", number);
+        return false;
+    }
+    g_array_append_val(upload->parts, sums.part);
+    buf_reset(&upload->part);
+    if (s3_part_size(number + 1) > upload->part.max)
+        upload->part.max = s3_part_size(number + 1);
+    return true;
+}
+
+static bool write_pieces(S3Upload *upload, const char *data, size_t len, GError **error) {
+    while (len > 0) {
+        // A full part is sent when more comes, so that 8 MiB in all are still one request.
+        if (upload->part.len == upload->part.max) {
+            if (upload->parts->len == S3_MOST_PARTS - 1) {
+                g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "an object has at most %d parts", S3_MOST_PARTS);
+                return false;
+            }
+            if (!send_part(upload, error))
+                return false;
+        }
+        size_t taken = MIN(len, upload->part.max - upload->part.len);
+        if (!buf_append(&upload->part, data, taken)) {
+            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the part's buffer is full");
+            return false;
+        }
+        data += taken;
+        len -= taken;
+    }
+    return true;
+}
+
+bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **error) {
+    if (!upload->failed && write_pieces(upload, data, len, error))
+        return true;
+    if (upload->failed)
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload has failed already");
+    upload->failed = true;
+    g_prefix_error(error, "s3://%s/%s: ", upload->bucket, upload->key);
+    return false;
+}
+
+// --- The end ---
+
+// With encryption by a key of KMS the ETag of a part is not its MD5: the server's list has the right ones.
+static bool list_parts(S3Upload *upload, GError **error) {
+    unsigned next = 0;
+    do {
+        g_autofree char *before = next ? g_strdup_printf("part-number-marker=%u&", next) : g_strdup("");
+        g_autofree char *query = part_query(upload, before);
+        S3Request request = {.method = "GET", .query = query};
+        AwsCall call = upload_call(upload);
+        g_auto(HttpResponse) response = {0};
+        unsigned last = next;
+        if (!s3_request(&upload->object, &request, &call, &response, NULL, error) ||
+            !s3_parts_read_list(buf_text(&response.body), response.body.len, (S3Part *)(void *)upload->parts->data,
+                                upload->parts->len, &next, error)) {
+            g_prefix_error(error, "listing the parts: ");
+            return false;
+        }
+        if (next && next <= last) {
+            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the list of the parts has no end");
+            return false;
+        }
+    } while (next);
+    return true;
+}
+
+static bool object_exists(S3Upload *upload) {
+    S3Request request = {.method = "HEAD"};
+    AwsCall call = upload_call(upload);
+    g_auto(HttpResponse) response = {0};
+    return s3_request(&upload->object, &request, &call, &response, NULL, NULL);
+}
+
+typedef enum { COMPLETED, COMPLETE_AGAIN, COMPLETE_LISTED, COMPLETE_FAILED } Completion;
+
+static Completion complete_once(S3Upload *upload, bool *uncertain, GError **error) {
+    g_autofree char *body =
+        s3_parts_complete_body((const S3Part *)(void *)upload->parts->data, upload->parts->len, upload->object.amazon);
+    g_autofree char *query = part_query(upload, "");
+    static const char *const headers[] = {"Content-Type: application/xml", NULL};
+    S3Request request = {.method = "POST", .query = query, .headers = headers, .body = body, .body_len = strlen(body)};
+    AwsCall call = upload_call(upload);
+    g_auto(HttpResponse) response = {0};
+    if (s3_request(&upload->object, &request, &call, &response, uncertain, error)) {
+        bool again = false;
+        if (s3_parts_read_completed(buf_text(&response.body), response.body.len, &again, error))
+            return COMPLETED;
+        *uncertain = *uncertain || again;
+        return again ? COMPLETE_AGAIN : COMPLETE_FAILED;
+    }
+    // An earlier try whose answer was lost has done it: then the upload is no more, and the object is there.
+    if (response.status == 404 && *uncertain && object_exists(upload))
+        return COMPLETED;
+    g_autofree char *text = g_strndup(buf_text(&response.body), response.body.len);
+    return response.status == 400 && strstr(text, "InvalidPart") ? COMPLETE_LISTED : COMPLETE_FAILED;
+}
+
+static bool complete(S3Upload *upload, GError **error) {
+    bool uncertain = false, listed = false;
+    for (unsigned try = 1;; try++) {
+        GError *failure = NULL;
+        Completion completion = complete_once(upload, &uncertain, &failure);
+        if (completion == COMPLETED) {
+            g_clear_error(&failure);
+            return true;
+        }
+        bool again = completion == COMPLETE_AGAIN && try < COMPLETE_TRIES;
+        if (completion == COMPLETE_LISTED && !listed) {
+            listed = true;
+            g_clear_error(&failure);
+            if (!list_parts(upload, error))
+                return false;
+            continue;
+        }
+        if (!again) {
+            g_propagate_prefixed_error(error, failure, "ending the upload: ");
+            return false;
+        }
+        g_error_free(failure);
+    }
+}
+
+static bool take_back(S3Upload *upload, GError **error) {
+    if (!upload->id)
+        return true;
+    g_autofree char *query = part_query(upload, "");
+    S3Request request = {.method = "DELETE", .query = query};
+    // Also when everything else is over: what is left behind costs money until somebody finds it.
+    AwsCall call = {.deadline_us = clock_monotonic_us(upload->clock) + ABORT_US};
+    g_auto(HttpResponse) response = {0};
+    g_autoptr(GError) failure = NULL;
+    if (s3_request(&upload->object, &request, &call, &response, NULL, &failure) || response.status == 404)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+static bool send_rest(S3Upload *upload, GError **error) {
+    if (upload->failed) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload has failed already");
+        return false;
+    }
+    if (!upload->id) {
+        g_auto(BodySums) sums = {0};
+        return put(upload, NULL, true, &sums, error);
+    }
+    return (upload->part.len == 0 || send_part(upload, error)) && complete(upload, error);
+}
+
+bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
+    GError *failure = NULL;
+    bool ok = send_rest(upload, &failure);
+    if (ok) {
+        *location = g_strdup_printf("s3://%s/%s", upload->bucket, upload->key);
+    } else {
+        g_autoptr(GError) left = NULL;
+        g_prefix_error(&failure, "s3://%s/%s: ", upload->bucket, upload->key);
+        if (!take_back(upload, &left))
+            g_prefix_error(&failure, "parts are left behind (%s): ", left->message);
+        g_propagate_error(error, failure);
+    }
+    upload_free(upload);
+    return ok;
+}
+
+void s3_upload_abort(S3Upload *upload) {
+    if (!upload)
+        return;
+    take_back(upload, NULL);
+    upload_free(upload);
+}
