@@ -68,7 +68,7 @@ struct Worker {
     Lane *lane;     // being served
     bool has_slot;  // for the job being served
     bool long_runs; // is in a long action
-    LogBatch log;   // written once an action ended: the action goes first
+    LogBatch log;   // written before an action begins and once it ended
     // What it runs, for the watch over deadlines; `action` NULL: nothing.
     const Rule *rule;
     const RuleAction *action;
