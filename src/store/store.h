@@ -64,7 +64,8 @@ typedef struct {
     size_t body_len;
     char trace_id[33];
     int64_t accepted_ns;
-    GPtrArray *recorded; // char *: "<action_index>:<rule>" for each action with a result, or NULL
+    GPtrArray *recorded; // char *: "<action_index>:<rule>" for each action with a result, "<action_index>!:<rule>"
+                         // where that or its output's is a failure; or NULL
 } StorePending;
 void store_pending_free(StorePending *pending);
 

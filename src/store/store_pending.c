@@ -31,6 +31,10 @@ static StorePending *read_event(Statement *row) {
     return pending;
 }
 
+// What RESULT_FAILURE is in the database: a text of SQL cannot take it from the enumeration.
+#define RECORDED_FAILURE 1
+G_STATIC_ASSERT(RECORDED_FAILURE == RESULT_FAILURE);
+
 static int read_recorded(Statement *results, StorePending *pending) {
     int code;
     sqlite3_bind_int64(results, 1, (int64_t)(pending->id << RESULT_BITS));
@@ -39,7 +43,9 @@ static int read_recorded(Statement *results, StorePending *pending) {
         if (!pending->recorded)
             pending->recorded = g_ptr_array_new_with_free_func(g_free);
         const char *rule = (const char *)sqlite3_column_text(results, 1);
-        g_ptr_array_add(pending->recorded, g_strdup_printf("%d:%s", sqlite3_column_int(results, 0), rule ? rule : ""));
+        g_ptr_array_add(pending->recorded,
+                        g_strdup_printf("%d%s:%s", sqlite3_column_int(results, 0),
+                                        sqlite3_column_int(results, 2) ? "!" : "", rule ? rule : ""));
     }
     sqlite3_reset(results);
     return code;
@@ -60,8 +66,11 @@ GPtrArray *store_pending(Store *store, uint64_t after, uint64_t upto, size_t lim
             -1, &events, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(
-            db, "SELECT DISTINCT action_index, rule FROM results WHERE id BETWEEN ?1 AND ?2 AND part = 'action'", -1,
-            &results, NULL);
+            db,
+            "SELECT action_index, rule, max(status = " G_STRINGIFY(
+                RECORDED_FAILURE) ") FROM results "
+                                  "WHERE id BETWEEN ?1 AND ?2 GROUP BY action_index, rule HAVING max(part = 'action')",
+            -1, &results, NULL);
     if (code == SQLITE_OK) {
         sqlite3_bind_int64(events, 1, (int64_t)MIN(after, (uint64_t)INT64_MAX));
         sqlite3_bind_int64(events, 2, (int64_t)MIN(upto, (uint64_t)INT64_MAX));

@@ -29,6 +29,12 @@ static void test_life(void) {
     record(&f, 2, 0, "Rule one", "action");
     record(&f, 2, 0, "Rule one", "output");
     record(&f, 2, 3, "Rule: two", "action");
+    // A failure of either part is one of the action.
+    store_result(f.store, 2,
+                 &(StoreResult){.rule = "Rule one", .action_index = 1, .part = "action", .status = RESULT_FAILURE});
+    record(&f, 2, 2, "Rule one", "action");
+    store_result(f.store, 2,
+                 &(StoreResult){.rule = "Rule one", .action_index = 2, .part = "output", .status = RESULT_FAILURE});
     record(&f, 3, 0, "r", "output");
     store_done(f.store, 1);
     store_done(f.store, 1);
@@ -45,9 +51,11 @@ static void test_life(void) {
     g_assert_cmpuint(second->body_len, ==, strlen(second->body));
     g_assert_cmpstr(second->trace_id, ==, "07000000000000000000000000000000");
     g_assert_cmpint(second->accepted_ns, >, 1500000000000000000);
-    g_assert_cmpuint(second->recorded->len, ==, 2);
+    g_assert_cmpuint(second->recorded->len, ==, 4);
     g_assert_cmpstr(second->recorded->pdata[0], ==, "0:Rule one");
-    g_assert_cmpstr(second->recorded->pdata[1], ==, "3:Rule: two");
+    g_assert_cmpstr(second->recorded->pdata[1], ==, "1!:Rule one");
+    g_assert_cmpstr(second->recorded->pdata[2], ==, "2!:Rule one");
+    g_assert_cmpstr(second->recorded->pdata[3], ==, "3:Rule: two");
     g_assert_cmpuint(third->id, ==, 3);
     g_assert_null(third->recorded);
     StoreStats stats;
