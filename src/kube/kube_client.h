@@ -58,8 +58,9 @@ yyjson_val *kube_object_get(yyjson_val *root, ...) G_GNUC_NULL_TERMINATED;
 // server with its reason, e.g. `pods "web" is forbidden: User "x" cannot delete ... (403 Forbidden)`. Tried again with
 // backoff and jitter, within the deadline: GET always; DELETE, PATCH and PUT after a refused connection, 429 or 503
 // (Retry-After obeyed), and DELETE also after a broken one and 500, 502, 504 (repeating it is safe: a 404, and with a
-// UID precondition also a 409, then means done), as PATCH but for a JSON patch (said twice is said once); POST only where the server said that it did nothing (429, 503 with
-// Retry-After, refused connection). A 401 makes the client read its token anew, once. A path part that is empty, "." or
+// UID precondition also a 409, then means done), as PATCH but for a JSON patch (said twice is said once); POST only
+// where the server said that it did nothing (429, 503 with Retry-After, refused connection). A 401 makes the client
+// read its token anew, once. A path part that is empty, "." or
 // "..", or has '/' or '%' in it is INVALID without asking: the server would take it for another path. `object` may be
 // NULL wherever only success matters. An apply patch is not forced: another manager's field is a CONFLICT.
 bool kube_get(KubeClient *client, const KubePath *path, const KubeCall *call, KubeObject *object, GError **error);

@@ -1,5 +1,5 @@
-"""kubernetes:drain: on the real node, and on a second one that has no kubelet: its pods are set Running here, and end at
-once when they are evicted with no grace, or when the test plays the kubelet."""
+"""kubernetes:drain: on the real node, and on a second one that has no kubelet: its pods are set Running here, and end
+at once when they are evicted with no grace, or when the test plays the kubelet."""
 import concurrent.futures
 import time
 
