@@ -25,7 +25,7 @@ static gboolean is_section(char *line, const char *name, gboolean config, gboole
 }
 
 gboolean aws_profile_parse(const char *text, gsize len, const char *name, gboolean config, AwsProfile *profile) {
-    g_autofree char *copy = g_strndup(text, len);
+    g_autofree char *copy = g_strndup(len > 0 ? text : "", len);
     g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
     gboolean ours = FALSE, found = FALSE;
     for (char **at = lines; *at; at++) {

@@ -132,13 +132,20 @@ static void take_region_of_host(char **region, const char *host) {
         take(region, start, (size_t)(end - start));
 }
 
+// Whether the last parts of the path are these.
+static bool ends_with(const char *path, const char *end) {
+    size_t path_len = strlen(path), len = strlen(end);
+    return path_len >= len && strcmp(path + path_len - len, end) == 0 &&
+           (path_len == len || path[path_len - len - 1] == '/');
+}
+
 static bool take_element(const char *path, const char *text, void *user) {
     AwsProblem *problem = user;
     size_t len = strlen(text);
-    // S3 says Error/Code; STS says ErrorResponse/Error/Code.
-    if (strcmp(path, "Error/Code") == 0 || strcmp(path, "ErrorResponse/Error/Code") == 0)
+    // S3 says Error/Code, STS ErrorResponse/Error/Code, others have one more around it.
+    if (ends_with(path, "Error/Code"))
         take(&problem->code, text, len);
-    else if (strcmp(path, "Error/Message") == 0 || strcmp(path, "ErrorResponse/Error/Message") == 0)
+    else if (ends_with(path, "Error/Message"))
         take(&problem->message, text, len);
     else if (strcmp(path, "Error/Region") == 0)
         take(&problem->region, text, len);
@@ -166,10 +173,8 @@ static void read_json(const char *body, size_t len, AwsProblem *problem) {
             take_member(root, messages[i], &problem->message);
     }
     const char *hash = problem->code ? strrchr(problem->code, '#') : NULL;
-    if (hash && hash[1]) {
-        g_autofree char *whole = problem->code;
-        problem->code = g_strdup(hash + 1);
-    }
+    if (hash && hash[1])
+        memmove(problem->code, hash + 1, strlen(hash + 1) + 1);
     yyjson_doc_free(doc);
 }
 

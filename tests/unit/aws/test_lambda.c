@@ -130,6 +130,8 @@ static void test_problems(void) {
         {"<Error><Endpoint>b.s3.eu-central-1.amazonaws.com</Endpoint><Code>P</Code></Error>", "P", NULL,
          "eu-central-1"},
         {"<Error><Endpoint>s3.amazonaws.com</Endpoint><Code>P</Code></Error>", "P", NULL, NULL},
+        {"<R><Errors><Error><Code>C</Code></Error></Errors></R>", "C", NULL, NULL},
+        {"<MyError><Code>C</Code></MyError>", NULL, NULL, NULL},
         {"<Error><Code>A</Code>", "A", NULL, NULL}, // cut off
         {"<html>Bad Gateway</html>", NULL, NULL, NULL},
         {"{\"Message\":5}", NULL, NULL, NULL},
