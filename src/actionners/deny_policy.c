@@ -9,7 +9,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 // Between tries, when somebody else changed the policy at the same time: with many at once each round lets one through.
 static const int64_t RACE_US = 20000, RACE_MOST_US = 500000;
@@ -153,18 +152,14 @@ static Outcome put_policy(Deny *deny, const char *name, GError **error) {
     return update_policy(deny, name, existing.root, error);
 }
 
-static uint32_t random32(void) {
-    uint32_t value = 0;
-    return getrandom(&value, sizeof value, 0) == sizeof value ? value : UINT32_MAX / 2;
-}
-
 static Outcome put_policy_patiently(Deny *deny, const char *name, GError **error) {
     Backoff backoff = {.base_us = RACE_US, .max_us = RACE_MOST_US};
     for (;;) {
         g_autoptr(GError) failed = NULL;
         Outcome outcome = put_policy(deny, name, &failed);
         if (outcome == POLICY_RACED &&
-            action_pause(deny->context, backoff_next_us(&backoff, random32()), deny->context->deadline_us))
+            action_pause(deny->context, backoff_next_us(&backoff, backoff_system_random32(NULL)),
+                         deny->context->deadline_us))
             continue;
         if (failed)
             g_propagate_error(error, g_steal_pointer(&failed));

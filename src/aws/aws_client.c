@@ -1,12 +1,12 @@
 #include "aws/aws_client.h"
 
 #include "aws/aws_client_private.h"
+#include "base/backoff.h"
 #include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 // Credentials are read anew so long before they expire.
@@ -21,18 +21,6 @@
 #define METADATA_CONNECT_US (1 * G_USEC_PER_SEC)
 
 // --- Making and freeing ---
-
-static uint32_t system_random32(void *user) {
-    uint32_t value = 0;
-    return getrandom(&value, sizeof value, 0) == sizeof value ? value : UINT32_MAX / 2;
-}
-
-// A cancellation is a flag that wakes nobody, so it is looked at now and then.
-static void system_wait_us(int64_t us, const Cancel *cancel, void *user) {
-    int64_t now = clock_monotonic_us(clock_system()), until = now + us;
-    for (; now < until && !cancel_is_set(cancel); now = clock_monotonic_us(clock_system()))
-        g_usleep((gulong)MIN(until - now, 20000));
-}
 
 static char *text_or_null(const char *text) {
     return text && *text ? g_strdup(text) : NULL;
@@ -100,8 +88,8 @@ AwsClient *aws_client_new(const AwsClientOptions *options, GError **error) {
     client->region = text_or_null(options->region);
     client->environment = options->environment;
     client->clock = options->clock ? options->clock : clock_system();
-    client->random32 = options->random32 ? options->random32 : system_random32;
-    client->wait_us = options->wait_us ? options->wait_us : system_wait_us;
+    client->random32 = options->random32 ? options->random32 : backoff_system_random32;
+    client->wait_us = options->wait_us ? options->wait_us : backoff_system_wait_us;
     client->user = options->user;
     client->transport = options->transport;
     client->metadata = options->metadata_transport ? options->metadata_transport : options->transport;

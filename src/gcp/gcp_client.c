@@ -5,32 +5,11 @@
 #include "gcp/gcp_client_private.h"
 
 #include <string.h>
-#include <sys/random.h>
 #include <yyjson.h>
 
 enum { TEXT_MAX = 500, RESPONSE_MAX = 1 << 20 };
 static const int64_t DEFAULT_US = 30 * G_USEC_PER_SEC;
 static const int64_t BACKOFF_BASE_US = 200000, BACKOFF_MAX_US = 10000000;
-
-static uint32_t system_random32(void *user) {
-    uint32_t value = 0;
-    return getrandom(&value, sizeof value, 0) == sizeof value ? value : UINT32_MAX / 2;
-}
-
-// A cancellation is a flag that wakes nobody, so it is looked at every 20 ms.
-static void system_wait_us(int64_t us, const Cancel *cancel, void *user) {
-    Mutex lock;
-    Cond never;
-    mutex_init(&lock);
-    cond_init(&never);
-    mutex_lock(&lock);
-    int64_t now = clock_monotonic_us(clock_system()), until = now + us;
-    for (; now < until && !cancel_is_set(cancel); now = clock_monotonic_us(clock_system()))
-        cond_wait_until(&never, &lock, MIN(until, now + 20000));
-    mutex_unlock(&lock);
-    cond_destroy(&never);
-    mutex_destroy(&lock);
-}
 
 static void token_free(void *data) {
     GcpToken *token = data;
@@ -64,8 +43,8 @@ GcpClient *gcp_client_new(const GcpClientOptions *options, GError **error) {
     client->credentials_path = g_strdup(has_path ? options->credentials_path : NULL);
     client->environment = options->environment;
     client->clock = options->clock ? options->clock : clock_system();
-    client->random32 = options->random32 ? options->random32 : system_random32;
-    client->wait_us = options->wait_us ? options->wait_us : system_wait_us;
+    client->random32 = options->random32 ? options->random32 : backoff_system_random32;
+    client->wait_us = options->wait_us ? options->wait_us : backoff_system_wait_us;
     client->user = options->user;
     client->tokens = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, token_free);
     mutex_init(&client->lock);

@@ -5,7 +5,6 @@
 #include "kube/kube_client_internal.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 static const int64_t BACKOFF_BASE_US = 50000;
 static const int64_t BACKOFF_MAX_US = 5000000;
@@ -13,26 +12,6 @@ static const int64_t LAST_TRY_US = 250000; // kept for a last try when the wait 
 static const int64_t TLS_CHECK_US = 10000000;
 static const int64_t CONNECT_TIMEOUT_US = 5000000;
 static const int64_t DEFAULT_DEADLINE_US = 10000000;
-
-static uint32_t system_random32(void *user) {
-    uint32_t value = 0;
-    return getrandom(&value, sizeof value, 0) == sizeof value ? value : UINT32_MAX / 2;
-}
-
-// A cancellation is a flag that wakes nobody, so it is looked at every 20 ms.
-static void system_wait_us(int64_t us, const Cancel *cancel, void *user) {
-    Mutex lock;
-    Cond never;
-    mutex_init(&lock);
-    cond_init(&never);
-    mutex_lock(&lock);
-    int64_t now = clock_monotonic_us(clock_system()), until = now + us;
-    for (; now < until && !cancel_is_set(cancel); now = clock_monotonic_us(clock_system()))
-        cond_wait_until(&never, &lock, MIN(until, now + 20000));
-    mutex_unlock(&lock);
-    cond_destroy(&never);
-    mutex_destroy(&lock);
-}
 
 static bool apply_own_tls(KubeClient *client, const KubeTls *tls, GError **error) {
     return http_client_set_tls(client->own, tls->ca_pem, tls->cert_pem, tls->key_pem, error);
@@ -66,8 +45,8 @@ KubeClient *kube_client_new(const KubeClientOptions *options, GError **error) {
     g_autoptr(KubeClient) client = g_new0(KubeClient, 1);
     client->config = options->config;
     client->clock = options->clock ? options->clock : clock_system();
-    client->random32 = options->random32 ? options->random32 : system_random32;
-    client->wait_us = options->wait_us ? options->wait_us : system_wait_us;
+    client->random32 = options->random32 ? options->random32 : backoff_system_random32;
+    client->wait_us = options->wait_us ? options->wait_us : backoff_system_wait_us;
     client->user = options->user;
     client->transport = options->transport;
     client->discovery = kube_discovery_new();
