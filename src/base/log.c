@@ -165,6 +165,15 @@ void log_line(Log *log, LogLevel level, const char *message, const LogField *fie
 
 void log_batch_init(LogBatch *batch, Log *log) {
     *batch = (LogBatch){.log = log, .lines = BUF_INIT(PIECE)};
+    mutex_init(&batch->lock);
+}
+
+// With the batch's lock held.
+static void flush(LogBatch *batch) {
+    if (batch->lines.len == 0)
+        return;
+    put_lines(batch->log, batch->lines.data, batch->lines.len);
+    buf_reset(&batch->lines);
 }
 
 void log_batch_line(LogBatch *batch, LogLevel level, const char *message, const LogField *fields) {
@@ -172,24 +181,25 @@ void log_batch_line(LogBatch *batch, LogLevel level, const char *message, const 
         return;
     g_auto(LogText) line;
     log_format_line(&line, batch->log->format, clock_realtime_ns(batch->log->clock), level, message, fields);
-    if (!line.failed && buf_append(&batch->lines, line.data, line.len))
-        return;
-    // Too much for one piece: what is there goes first, so that the order stays.
-    log_batch_flush(batch);
-    if (!line.failed && buf_append(&batch->lines, line.data, line.len))
-        return;
-    put_lines(batch->log, line.data, line.failed ? 0 : line.len);
+    mutex_lock(&batch->lock);
+    if (line.failed || !buf_append(&batch->lines, line.data, line.len)) {
+        // Too much for one piece: what is there goes first, so that the order stays.
+        flush(batch);
+        if (line.failed || !buf_append(&batch->lines, line.data, line.len))
+            put_lines(batch->log, line.data, line.failed ? 0 : line.len);
+    }
+    mutex_unlock(&batch->lock);
 }
 
 void log_batch_flush(LogBatch *batch) {
-    if (batch->lines.len == 0)
-        return;
-    put_lines(batch->log, batch->lines.data, batch->lines.len);
-    buf_reset(&batch->lines);
+    mutex_lock(&batch->lock);
+    flush(batch);
+    mutex_unlock(&batch->lock);
 }
 
 void log_batch_clear(LogBatch *batch) {
     buf_clear(&batch->lines);
+    mutex_destroy(&batch->lock);
 }
 
 void log_text(Log *log, LogLevel level, const char *message, const char *format, ...) {

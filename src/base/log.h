@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -33,9 +34,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Log, log_free)
 void log_line(Log *log, LogLevel level, const char *message, const LogField *fields);
 
 // Lines that get their time now and are written together later, with one system call: for whoever has something more
-// urgent to do first. Belongs to one thread.
+// urgent to do first. Thread-safe, so that somebody else can flush it where that takes long.
 typedef struct {
     Log *log;
+    Mutex lock;
     Buf lines;
 } LogBatch;
 void log_batch_init(LogBatch *batch, Log *log);

@@ -65,6 +65,8 @@ static bool artifact_write(ArtifactSink *sink, const char *data, size_t len, GEr
         return false;
     }
     size_t fits = (size_t)MIN((uint64_t)len, artifact->limit - artifact->bytes);
+    if (fits < len && sink->whole_pieces)
+        fits = 0;
     if (fits > 0) {
         if (!artifact->output->write(artifact->stream, data, fits, &artifact->error)) {
             g_propagate_error(error, g_error_copy(artifact->error));

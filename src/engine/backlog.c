@@ -9,7 +9,7 @@
 
 enum { PAGE = 256, LANE_PAGE = 64, LANE_PAGE_BYTES = 1 << 20 };
 
-static const int64_t TICK_US = 5 * G_USEC_PER_SEC;
+static const int64_t TICK_US = G_USEC_PER_SEC;
 static const int64_t RETRY_US = G_USEC_PER_SEC;
 
 static void trace_bytes(const char *hex, uint8_t bytes[16]) {

@@ -103,9 +103,10 @@ static EngineVerdict hand_over(Engine *engine, Job *job, Commit *commit) {
     mutex_unlock(&engine->lock);
 
     uint64_t id = 0;
+    bool wake_store = false;
     if (!stopping) {
         commit->to_disk = to_disk || deep;
-        id = store_accept(engine->options.store, job->event, commit_ended, commit);
+        id = store_accept_unwoken(engine->options.store, job->event, commit_ended, commit, &wake_store);
     }
 
     mutex_lock(&engine->lock);
@@ -133,7 +134,10 @@ static EngineVerdict hand_over(Engine *engine, Job *job, Commit *commit) {
     }
     mutex_unlock(&engine->lock);
     mutex_unlock(&engine->accept);
+    // The action first: the sender waits for the disk anyway.
     lanes_wake(engine, wake);
+    if (wake_store)
+        store_wake(engine->options.store);
     if (job)
         job_free(job);
     if (id == 0)

@@ -68,11 +68,11 @@ struct Worker {
     Lane *lane;     // being served
     bool has_slot;  // for the job being served
     bool long_runs; // is in a long action
-    LogBatch log;   // written before an action begins and once it ended
+    LogBatch log;   // written once an action ended, or by the house thread where that takes long
     // What it runs, for the watch over deadlines; `action` NULL: nothing.
     const Rule *rule;
     const RuleAction *action;
-    int64_t deadline_us;
+    int64_t began_us, deadline_us;
     bool reported;
 };
 

@@ -6,6 +6,7 @@
 
 static const int64_t IDLE_US = 10 * G_USEC_PER_SEC;
 static const int64_t OVERDUE_US = 2 * G_USEC_PER_SEC;
+static const int64_t TELL_US = 200 * 1000; // after so long the log hears of an action that has not ended
 
 Job *job_new(const Event *event, RuleSet *set, const Rule *const *matches, unsigned count) {
     char scratch[640];
@@ -351,6 +352,7 @@ LaneBegin lanes_begin_action(Worker *worker, const Rule *rule, const RuleAction 
     }
     worker->rule = rule;
     worker->action = action;
+    worker->began_us = clock_monotonic_us(engine->options.clock);
     worker->deadline_us = deadline_us;
     worker->reported = false;
     mutex_unlock(&engine->lock);
@@ -462,6 +464,9 @@ void lanes_watch(Engine *engine) {
     int64_t now_us = clock_monotonic_us(engine->options.clock);
     mutex_lock(&engine->lock);
     for (Worker *worker = engine->all; worker; worker = worker->next_all) {
+        // What is under way must not stay out of the log because an API server hangs.
+        if (worker->action && now_us >= worker->began_us + TELL_US)
+            log_batch_flush(&worker->log);
         if (!worker->action || worker->reported || now_us < worker->deadline_us + OVERDUE_US)
             continue;
         worker->reported = true;

@@ -295,9 +295,10 @@ static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rul
         LaneBegin begin = lanes_begin_action(worker, rule, action, deadline_us);
         if (begin != BEGIN_GO)
             return begin == BEGIN_PARKED ? STEP_PARKED : STEP_ABANDONED;
-        if (action->actionner->long_running)
+        if (action->actionner->long_running) {
             report_started(&worker->log, job, rule, action);
-        log_batch_flush(&worker->log); // in one call: an API server that hangs must not hide what is under way
+            log_batch_flush(&worker->log);
+        }
         bool ended = act(engine, job, rule, action, deadline_us, &outcome);
         lanes_end_action(worker);
         if (!ended)

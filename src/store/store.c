@@ -195,6 +195,18 @@ void store_close(Store *store) {
 }
 
 uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed, void *user) {
+    bool wake = false;
+    uint64_t id = store_accept_unwoken(store, event, committed, user, &wake);
+    if (wake)
+        store_wake(store);
+    return id;
+}
+
+void store_wake(Store *store) {
+    cond_signal(&store->wake_writer);
+}
+
+uint64_t store_accept_unwoken(Store *store, const Event *event, StoreCommitted committed, void *user, bool *wake) {
     Item *item = g_malloc(sizeof(Item));
     item->kind = ITEM_ACCEPT;
     item->size = sizeof(Item) + event->memory;
@@ -212,11 +224,8 @@ uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed
         store->pending++;
         item_queue_push(&store->queue, item);
     }
-    bool wake = !refused && store->writer_state != WRITER_BUSY;
+    *wake = !refused && store->writer_state != WRITER_BUSY;
     mutex_unlock(&store->lock);
-    // Only now: the writer would wake up to find the lock taken.
-    if (wake)
-        cond_signal(&store->wake_writer);
     if (refused)
         item_free(item);
     return id;

@@ -51,6 +51,11 @@ typedef struct {
     int64_t duration_us;
 } StoreResult;
 
+// The same, but the writer is not woken: where `*wake` is then true the caller calls store_wake soon, once it has done
+// what is more urgent.
+uint64_t store_accept_unwoken(Store *store, const Event *event, StoreCommitted committed, void *user, bool *wake);
+void store_wake(Store *store);
+
 // Records a result; nobody waits. Written with the next commit, at the latest 20 ms later, or kept in memory and tried
 // again while the disk is full. Thread-safe.
 void store_result(Store *store, uint64_t id, const StoreResult *result);

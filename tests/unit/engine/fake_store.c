@@ -122,7 +122,11 @@ void store_close(Store *store) {
     g_ptr_array_set_size(fake.items, 0);
 }
 
-uint64_t store_accept(Store *store, const Event *event, StoreCommitted committed, void *user) {
+void store_wake(Store *store) {
+}
+
+uint64_t store_accept_unwoken(Store *store, const Event *event, StoreCommitted committed, void *user, bool *wake) {
+    *wake = false;
     mutex_lock(&fake.lock);
     uint64_t id = 0;
     if (!fake.refuse) {
