@@ -35,6 +35,8 @@ static bool perform(HttpTransport *transport, const HttpRequest *request, HttpRe
         g_test_message("nobody expected %s %s", request->method, request->url);
     g_assert_cmpuint(aws->next, <, aws->count);
     const FakeStep *step = &aws->steps[aws->next++];
+    aws->last_cancel = request->cancel;
+    aws->last_deadline_us = request->deadline_us;
     mutex_unlock(&aws->mutex);
     g_assert_cmpstr(request->method, ==, step->method);
     g_assert_cmpstr(request->url, ==, step->url);

@@ -36,6 +36,8 @@ typedef struct {
     Mutex mutex;
     GHashTable *environment;
     Cancel cancel;
+    const Cancel *last_cancel; // of the last request
+    int64_t last_deadline_us;
 } FakeAws;
 
 FakeAws *fake_aws_new(void);

@@ -265,6 +265,8 @@ static void test_cancelled(void) {
     g_assert_false(s3_upload_write(upload, "x", 1, &error));
     expect_abort(&world, 204);
     s3_upload_abort(upload);
+    g_assert_null(world.fake->last_cancel);
+    g_assert_cmpint(world.fake->last_deadline_us, ==, world.fake->now_us + 10 * G_USEC_PER_SEC);
 }
 
 static void test_abort_before_parts(void) {
