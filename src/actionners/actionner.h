@@ -35,6 +35,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ActionResult, action_result_clear)
 // the size limit.
 typedef struct ArtifactSink ArtifactSink;
 struct ArtifactSink {
+    // Set by the actionner before it writes: a piece that is beyond the size limit is left out whole instead of cut, so
+    // that a file of records ends with a whole one. Smaller pieces may be written after it.
+    bool whole_pieces;
     // Once, first: the artifact's own name ("web.log"); object naming is the engine's. False: the output refuses.
     bool (*begin)(ArtifactSink *sink, const char *name, GError **error);
     // False ends the action: the output failed, or the size limit is reached (STOOP_ERROR_TOO_LARGE; what was written

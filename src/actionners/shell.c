@@ -122,9 +122,9 @@ bool shell_run(const ActionContext *context, const char *container, const ShellJ
                            .user = &run};
     KubeCall call = action_call(context);
     g_auto(KubeCommandEnd) told = {0};
-    bool ok =
-        kube_command_run(context->clients->kube, event->pod_namespace, event->pod, &command, &call, &told, error) &&
-        judge(&run, &told, end, error);
+    bool ok = kube_command_run(context->clients->kube, job->pod ? job->pod_namespace : event->pod_namespace,
+                               job->pod ? job->pod : event->pod, &command, &call, &told, error) &&
+              judge(&run, &told, end, error);
     g_string_free(run.input, TRUE);
     plain_text_clear(&run.output);
     plain_text_clear(&run.errors);

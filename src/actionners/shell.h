@@ -7,7 +7,8 @@
 #include <yyjson.h>
 
 typedef struct {
-    const char *shell; // a POSIX shell: a path, or a name for the container's PATH
+    const char *pod_namespace, *pod; // where; NULL: the event's
+    const char *shell;               // a POSIX shell: a path, or a name for the container's PATH
     const char *script;
     size_t script_len;
     const GPtrArray *variables; // of variables_of; NULL: none

@@ -114,7 +114,9 @@ static bool start_engine(Server *server, GError **error) {
     EngineOptions options = {
         .store = server->store,
         .rules = server->rules,
-        .clients = {.kube = server->kube},
+        .clients = {.kube = server->kube,
+                    .tcpdump_image = config->images_tcpdump,
+                    .sysdig_image = config->images_sysdig},
         .clock = clock_system(),
         .log = server->log,
         .metrics = server->metrics,

@@ -34,6 +34,7 @@ typedef struct {
     int64_t limits_body_bytes, limits_connections, limits_api_calls, limits_workers, limits_long_actions;
     int64_t limits_artifact_bytes; // the size limit of artifacts
     int64_t limits_action_seconds; // 0: each actionner's own deadline
+    char *images_tcpdump, *images_sysdig;
     // `notifiers`: settings of each named notifier, decoded by its table, in the catalogue's order; NULL where not
     // configured.
     void **notifier_settings;

@@ -85,6 +85,14 @@ static const ParamRow config_rows[] = {
         .unit = "bytes", .summary = "How large an artifact may become."),
     INT(limits_action_seconds, "limits.action_seconds", .default_value = "0", PARAM_RANGE(0, 86400), .unit = "s",
         .summary = "How long an action may take; 0: as long as its actionner says."),
+
+    TEXT(images_tcpdump, "images.tcpdump", .default_value = "docker.io/nicolaka/netshoot:v0.13",
+         .summary = "The image of the containers that kubernetes:tcpdump captures with, and kubernetes:download reads "
+                    "with where a container cannot itself. It needs `tcpdump` and a shell with `sleep`, `cat`, "
+                    "`readlink` and `grep`."),
+    TEXT(images_sysdig, "images.sysdig", .default_value = "docker.io/sysdig/sysdig:0.41.4",
+         .summary = "The image of the Jobs that kubernetes:sysdig captures with. It needs `sysdig` with its modern "
+                    "eBPF probe and a shell with `sleep`."),
     PARAM_ROW_END,
 };
 

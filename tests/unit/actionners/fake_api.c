@@ -21,15 +21,34 @@ struct FakeApi {
     const Exchange *next;
     KubeClient *kube;
     void *user;
+    char random[13];
 };
 
-static void check_request(const Exchange *exchange, const HttpRequest *request) {
+// `text` with RANDOM for what is random; g_free.
+static char *without_random(FakeApi *fake, const char *text) {
+    g_autoptr(GRegex) regex = g_regex_new("(stoop-[a-z]+-)([0-9a-f]{12})\\b", 0, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+    if (g_regex_match(regex, text, 0, &match)) {
+        g_autofree char *found = g_match_info_fetch(match, 2);
+        g_strlcpy(fake->random, found, sizeof fake->random);
+    }
+    return g_regex_replace(regex, text, -1, 0, "\\1RANDOM", 0, NULL);
+}
+
+static char *with_random(const FakeApi *fake, const char *text) {
+    g_auto(GStrv) parts = g_strsplit(text, "RANDOM", -1);
+    return g_strjoinv(fake->random, parts);
+}
+
+static void check_request(FakeApi *fake, const Exchange *exchange, const HttpRequest *request) {
     const char *path = g_str_has_prefix(request->url, SERVER) ? request->url + strlen(SERVER) : request->url;
-    g_autofree char *line = g_strdup_printf("%s %s", request->method, path);
+    g_autofree char *full = g_strdup_printf("%s %s", request->method, path);
+    g_autofree char *line = without_random(fake, full);
     if (!exchange->request)
         g_error("a request too many: %s %s", line, request->body ? request->body : "");
     g_assert_cmpstr(line, ==, exchange->request);
-    g_autofree char *body = request->body ? g_strndup(request->body, request->body_len) : NULL;
+    g_autofree char *sent = request->body ? g_strndup(request->body, request->body_len) : NULL;
+    g_autofree char *body = sent ? without_random(fake, sent) : NULL;
     g_assert_cmpstr(body, ==, exchange->body);
 }
 
@@ -43,7 +62,7 @@ static bool stream(const HttpRequest *request, const char *answer, GError **erro
 static bool fake_perform(HttpTransport *transport, const HttpRequest *request, HttpResponse *response, GError **error) {
     FakeApi *fake = (FakeApi *)transport;
     const Exchange *exchange = fake->next;
-    check_request(exchange, request);
+    check_request(fake, exchange, request);
     fake->next++;
     if (exchange->meanwhile)
         exchange->meanwhile(fake->user);
@@ -52,7 +71,8 @@ static bool fake_perform(HttpTransport *transport, const HttpRequest *request, H
     response->body.max = 1 << 20;
     if (request->on_data && exchange->status / 100 == 2)
         return stream(request, exchange->answer, error);
-    g_assert_true(buf_append_text(&response->body, exchange->answer));
+    g_autofree char *answer = with_random(fake, exchange->answer);
+    g_assert_true(buf_append_text(&response->body, answer));
     return true;
 }
 

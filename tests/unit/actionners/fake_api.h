@@ -1,5 +1,6 @@
 // An API server made of a list: each request must be the next one of the list, to the byte, and gets its answer. The
-// Kubernetes client before it is the real one.
+// Kubernetes client before it is the real one. A name with a random end ("stoop-tcpdump-" and 12 hexadecimal digits) is
+// "stoop-tcpdump-RANDOM" in the list, and its RANDOM in an answer is the last one that was seen.
 #pragma once
 
 #include "actionners/actionner.h"

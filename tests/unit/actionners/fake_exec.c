@@ -30,7 +30,7 @@ static char **argv_of(const char *url) {
 }
 
 static void collect_input(Process *self, const WebSocketHandler *handler) {
-    for (;;) {
+    while (handler->next_message) {
         g_auto(Buf) message = BUF_INIT(WEBSOCKET_MESSAGE_MAX);
         g_assert_cmpint(handler->next_message(&message, handler->user, NULL), ==, WEBSOCKET_MORE);
         g_assert_cmpuint(message.len, >, 0);
@@ -60,12 +60,15 @@ static void *feed(void *user) {
 
 static pid_t start(Process *self, int *in, int *out, int *err) {
     int pipes[3][2];
+    const char *path = self->exec->path;
+    g_autofree char *programs = g_strdup_printf("PATH=%s%s/usr/bin:/bin", path ? path : "", path ? ":" : "");
+    g_autofree char *temporary = path ? g_strdup_printf("TMPDIR=%s", path) : NULL;
+    char *const environment[] = {programs, temporary, NULL};
     for (int i = 0; i < 3; i++)
         g_assert_cmpint(pipe2(pipes[i], O_CLOEXEC), ==, 0);
     pid_t pid = fork();
     g_assert_cmpint(pid, >=, 0);
     if (pid == 0) {
-        static char *const environment[] = {(char *)"PATH=/usr/bin:/bin", NULL};
         signal(SIGPIPE, SIG_DFL);
         if (chdir(self->exec->folder) != 0)
             _exit(99);

@@ -15,6 +15,7 @@ typedef struct {
     ExecMode modes[4]; // of the first, second, ... exec
     size_t cut_after;
     const char *folder; // where the programs run
+    const char *path;   // a folder whose programs go first, and where temporary files go; NULL: none
     unsigned runs;
     GString *input; // of the last run
 } FakeExec;
