@@ -16,6 +16,7 @@
 #define MAX_QUEUE (1024 * 1024)
 #define PIECE 4096 // a pipe that polls as writable takes this much without blocking (PIPE_BUF)
 #define LAST_WORDS_US (2 * 1000000)
+#define TURNS 4 // how often a caller writes what others left, before the writer's thread has to
 
 struct Log {
     int fd;
@@ -24,10 +25,11 @@ struct Log {
     const Clock *clock;
     bool is_file; // takes everything at once
 
-    Mutex lock;
+    Mutex lock; // never held while writing
     Cond wake;
+    bool busy;      // somebody writes; what comes meanwhile waits, and goes out together
     Buf waiting;    // whole lines, apart from the first, which may be the rest of one
-    size_t in_hand; // bytes that the writer took from there and has not written yet
+    size_t in_hand; // bytes that whoever writes took from there and has not written yet
     bool has_writer, stopping;
     int64_t stop_at_us;
     pthread_t writer;
@@ -65,9 +67,20 @@ static ssize_t write_some(Log *log, const char *bytes, size_t len) {
     return n;
 }
 
-static void count_dropped(Log *log) {
-    log->unreported++;
-    atomic_fetch_add(&log->dropped, 1);
+static void count_dropped(Log *log, guint64 lines) {
+    log->unreported += lines;
+    atomic_fetch_add(&log->dropped, lines);
+}
+
+static Buf take_waiting(Log *log) {
+    Buf batch = log->waiting;
+    log->waiting = (Buf)BUF_INIT(MAX_QUEUE);
+    log->in_hand = batch.len;
+    return batch;
+}
+
+static bool may_wait(const Log *log, size_t len) {
+    return len <= MAX_QUEUE - MIN(log->waiting.len + log->in_hand, (size_t)MAX_QUEUE);
 }
 
 // Writes what it was handed, piece by piece, until all is out, nothing can get out, or it is time to stop.
@@ -76,7 +89,7 @@ static void write_batch(Log *log, const Buf *batch) {
         ssize_t n = can_take(log, 50) ? write_some(log, batch->data + at, MIN(batch->len - at, PIECE)) : 0;
         mutex_lock(&log->lock);
         if (n < 0)
-            count_dropped(log);
+            count_dropped(log, 1);
         else
             at += (size_t)n;
         log->in_hand = n < 0 ? 0 : batch->len - at;
@@ -89,41 +102,67 @@ static void write_batch(Log *log, const Buf *batch) {
 
 static void *run_writer(void *argument) {
     Log *log = argument;
+    mutex_lock(&log->lock);
     for (;;) {
-        mutex_lock(&log->lock);
-        while (log->waiting.len == 0 && !log->stopping)
+        while ((log->waiting.len == 0 || log->busy) && !log->stopping)
             cond_wait(&log->wake, &log->lock);
         bool late = log->stopping && clock_monotonic_us(clock_system()) >= log->stop_at_us;
-        g_auto(Buf) batch = log->waiting;
-        log->waiting = (Buf)BUF_INIT(MAX_QUEUE);
-        log->in_hand = batch.len;
+        if (log->waiting.len == 0 || late)
+            break;
+        g_auto(Buf) batch = take_waiting(log);
+        log->busy = true;
         mutex_unlock(&log->lock);
-        if (batch.len == 0 || late)
-            return NULL;
         write_batch(log, &batch);
+        mutex_lock(&log->lock);
+        log->busy = false;
     }
+    mutex_unlock(&log->lock);
+    return NULL;
 }
 
-static void queue(Log *log, const char *bytes, size_t len) {
-    if (!log->has_writer && !thread_start(&log->writer, "log", 64, run_writer, log, NULL)) {
-        count_dropped(log);
-        return;
-    }
-    log->has_writer = true;
-    if (len > MAX_QUEUE - log->waiting.len - log->in_hand || !buf_append(&log->waiting, bytes, len)) {
-        count_dropped(log);
-        return;
-    }
-    cond_signal(&log->wake);
+// What did not get out goes before what came meanwhile.
+static void put_back(Log *log, const char *rest, size_t len) {
+    log->in_hand = 0;
+    Buf joined = BUF_INIT(MAX_QUEUE);
+    if (!buf_append(&joined, rest, len) || !buf_append(&joined, buf_text(&log->waiting), log->waiting.len))
+        count_dropped(log, 1); // cannot be: both were counted against the same limit
+    buf_clear(&log->waiting);
+    log->waiting = joined;
 }
 
-static void put_line(Log *log, const char *bytes, size_t len) {
-    bool now = log->waiting.len + log->in_hand == 0 && (log->is_file || (len <= PIECE && can_take(log, 0)));
-    ssize_t n = now ? write_some(log, bytes, len) : 0;
+// Writes as much as goes without blocking; with `lock` held, which is let go meanwhile. False when all is stuck.
+static bool write_now(Log *log, const char *bytes, size_t len) {
+    mutex_unlock(&log->lock);
+    ssize_t n = log->is_file || (len <= PIECE && can_take(log, 0)) ? write_some(log, bytes, len) : 0;
+    mutex_lock(&log->lock);
+    log->in_hand = 0;
     if (n < 0)
-        count_dropped(log);
+        count_dropped(log, 1);
     else if ((size_t)n < len)
-        queue(log, bytes + n, len - (size_t)n);
+        put_back(log, bytes + n, len - (size_t)n);
+    return n < 0 || (size_t)n == len;
+}
+
+// Writes, or leaves it to whoever writes already; with `lock` held. False when there is no room for it.
+static bool put(Log *log, const char *bytes, size_t len) {
+    if (!may_wait(log, len))
+        return false;
+    if (log->busy || log->waiting.len > 0)
+        return buf_append(&log->waiting, bytes, len);
+    log->busy = true;
+    log->in_hand = len;
+    bool moves = write_now(log, bytes, len);
+    for (int turn = 0; moves && turn < TURNS && log->waiting.len > 0; turn++) {
+        g_auto(Buf) batch = take_waiting(log);
+        moves = write_now(log, batch.data, batch.len);
+    }
+    log->busy = false;
+    if (log->waiting.len == 0)
+        return true;
+    if (!log->has_writer)
+        log->has_writer = thread_start(&log->writer, "log", 64, run_writer, log, NULL);
+    cond_signal(&log->wake);
+    return true;
 }
 
 // Tells of dropped lines as soon as there is room again for that line and the one that is to be written.
@@ -135,23 +174,19 @@ static void report_dropped(Log *log, size_t next_len) {
     g_auto(LogText) line;
     log_format_line(&line, log->format, clock_realtime_ns(log->clock), LOG_WARNING, "log",
                     (LogField[]){{"error", text}, {NULL, NULL}});
-    if (line.len + next_len > MAX_QUEUE - log->waiting.len - log->in_hand)
+    if (!may_wait(log, line.len + next_len))
         return;
-    guint64 before = log->unreported;
-    put_line(log, line.data, line.len);
-    // When it could not get out itself, it is told of again, and not counted as one of the lines.
-    log->unreported = log->unreported > before ? before : 0;
+    log->unreported = 0;
+    put(log, line.data, line.len);
 }
 
 // Whole lines; none at all stands for one that could not be formatted.
 static void put_lines(Log *log, const char *bytes, size_t len) {
     mutex_lock(&log->lock);
-    if (len == 0) {
-        count_dropped(log);
-    } else {
+    if (len > 0)
         report_dropped(log, len);
-        put_line(log, bytes, len);
-    }
+    if (len == 0 || !put(log, bytes, len))
+        count_dropped(log, 1);
     mutex_unlock(&log->lock);
 }
 

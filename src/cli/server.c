@@ -71,20 +71,6 @@ static void rules_loaded(const RuleSet *set, const DiagList *diags, void *user) 
                               {NULL, NULL}});
 }
 
-static bool make_kube(Server *server, GError **error) {
-    const char *path = server->config->kubeconfig;
-    KubeConfig *config = path && *path ? kube_config_load(path, error) : kube_config_in_cluster(NULL, error);
-    if (!config)
-        return false;
-    KubeClientOptions options = {
-        .config = config,
-        .clock = clock_system(),
-        .max_in_flight = (unsigned)server->config->limits_api_calls,
-    };
-    server->kube = kube_client_new(&options, error);
-    return server->kube != NULL;
-}
-
 static void store_health(const GError *error, void *user) {
     Server *server = user;
     atomic_store(&server->store_healthy, error == NULL);
@@ -114,9 +100,7 @@ static bool start_engine(Server *server, GError **error) {
     EngineOptions options = {
         .store = server->store,
         .rules = server->rules,
-        .clients = {.kube = server->kube,
-                    .tcpdump_image = config->images_tcpdump,
-                    .sysdig_image = config->images_sysdig},
+        .clients = server->clients,
         .clock = clock_system(),
         .log = server->log,
         .metrics = server->metrics,
@@ -182,8 +166,9 @@ static bool start_all(Server *server, GError **error) {
     server->metrics = metrics_new();
     server->reloads = metrics_counter(server->metrics, "stoop_rules_reloads_total", "Reloads of the rules files.",
                                       (const char *[]){"status", NULL});
-    return load_rules(server, error) && make_kube(server, error) && open_store(server, error) &&
-           start_engine(server, error) && start_ingest(server, error) && start_watch(server, error);
+    return load_rules(server, error) && clients_make(server->config, &server->clients, error) &&
+           open_store(server, error) && start_engine(server, error) && start_ingest(server, error) &&
+           start_watch(server, error);
 }
 
 bool server_start(Server *server, const CommandLine *line, GError **error) {
@@ -212,7 +197,7 @@ void server_stop(Server *server) {
         ingest_stop(server->ingest);
     if (server->engine)
         engine_free(server->engine);
-    kube_client_free(server->kube);
+    clients_free(&server->clients);
     if (server->rules)
         rules_holder_free(server->rules);
     metrics_free(server->metrics);

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "base/log.h"
+#include "cli/clients.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "ingest/ingest.h"
-#include "kube/kube_client.h"
 #include "rules/rules_holder.h"
 #include "store/store.h"
 #include "telemetry/metrics.h"
@@ -20,7 +20,7 @@ typedef struct {
     MetricFamily *reloads;
     RulesHolder *rules;
     RulesWatch *watch;
-    KubeClient *kube;
+    ActionClients clients;
     Store *store;
     Engine *engine;
     Ingest *ingest;

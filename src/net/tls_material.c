@@ -11,7 +11,7 @@
 
 struct TlsMaterial {
     atomic_int references;
-    X509_STORE *store;
+    X509_STORE *store; // NULL: the system's, not loaded yet; guarded by mutex until it is there
     X509 *certificate; // NULL: none
     GPtrArray *chain;  // further certificates that are sent along
     EVP_PKEY *key;
@@ -42,22 +42,33 @@ static GPtrArray *parse_certificates(const char *pem, const char *what, GError *
     return g_steal_pointer(&found);
 }
 
-static bool load_cas(TlsMaterial *material, const char *pem, GError **error) {
-    material->store = X509_STORE_new();
+static X509_STORE *new_store(void) {
+    X509_STORE *store = X509_STORE_new();
     // An intermediate CA that was given on purpose is trusted by itself.
-    X509_STORE_set_flags(material->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-    if (!pem) {
-        X509_STORE_set_default_paths(material->store);
-        ERR_clear_error();
-        return true;
-    }
+    X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    return store;
+}
+
+static bool load_cas(TlsMaterial *material, const char *pem, GError **error) {
     g_autoptr(GPtrArray) certificates = parse_certificates(pem, "the CA file", error);
     if (!certificates)
         return false;
+    material->store = new_store();
     for (guint i = 0; i < certificates->len; i++)
         X509_STORE_add_cert(material->store, certificates->pdata[i]);
     ERR_clear_error();
     return true;
+}
+
+// The system's CAs are some hundred, 20 ms and more than a MiB: not before a connection needs them.
+static void need_store(TlsMaterial *material) {
+    mutex_lock(&material->mutex);
+    if (!material->store) {
+        material->store = new_store();
+        X509_STORE_set_default_paths(material->store);
+        ERR_clear_error();
+    }
+    mutex_unlock(&material->mutex);
 }
 
 // Instead of OpenSSL's default, which asks at the terminal.
@@ -97,7 +108,8 @@ TlsMaterial *tls_material_new(const char *ca_pem, const char *cert_pem, const ch
     g_autoptr(TlsMaterial) material = g_new0(TlsMaterial, 1);
     atomic_init(&material->references, 1);
     mutex_init(&material->mutex);
-    if (!load_cas(material, ca_pem, error) || (cert_pem && !load_client(material, cert_pem, key_pem, error)))
+    if ((ca_pem && !load_cas(material, ca_pem, error)) ||
+        (cert_pem && !load_client(material, cert_pem, key_pem, error)))
         return NULL;
     return g_steal_pointer(&material);
 }
@@ -145,6 +157,7 @@ static int verify(int ok, X509_STORE_CTX *verification) {
 }
 
 bool tls_material_apply(TlsMaterial *material, SSL_CTX *context) {
+    need_store(material);
     SSL_CTX_set1_cert_store(context, material->store);
     if (SSL_CTX_get_verify_mode(context) != SSL_VERIFY_NONE && !SSL_CTX_get_app_data(context)) {
         SSL_CTX_set_app_data(context, material);
