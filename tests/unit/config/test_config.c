@@ -94,6 +94,8 @@ static void test_defaults(void) {
     g_assert_cmpint(config->limits_body_bytes, ==, 1048576);
     g_assert_cmpint(config->limits_api_calls, ==, 64);
     g_assert_cmpint(config->limits_action_seconds, ==, 0);
+    g_assert_true(g_str_has_prefix(config->images_tcpdump, "docker.io/"));
+    g_assert_true(g_str_has_prefix(config->images_sysdig, "docker.io/sysdig/sysdig:"));
     config_free(NULL);
 }
 
