@@ -146,6 +146,32 @@ func closed(address, rule, name string, count, connections int) (latencies, time
 	return out, whole
 }
 
+// spread posts `count` events over the connections, `rate` a second in all. Each answer's time counts from when its event was
+// due, so that a wait behind a slow answer is not left out.
+func spread(address, rule, name string, count, connections, rate int) (latencies, time.Duration) {
+	all := make([]latencies, connections)
+	begin := time.Now()
+	parallel(connections, func(c int) {
+		s := dial(address)
+		defer s.conn.Close()
+		for i := c; i < count; i += connections {
+			body := eventBody(rule, fmt.Sprintf("%s-%d", name, i), i)
+			due := begin.Add(time.Duration(i) * time.Second / time.Duration(rate))
+			time.Sleep(time.Until(due))
+			if status := s.post(body); status != 200 {
+				fail("%s: event %d was answered %d", name, i, status)
+			}
+			all[c] = append(all[c], time.Since(due))
+		}
+	})
+	whole := time.Since(begin)
+	var out latencies
+	for _, l := range all {
+		out = append(out, l...)
+	}
+	return out, whole
+}
+
 func parallel(n int, work func(int)) {
 	var group sync.WaitGroup
 	for i := 0; i < n; i++ {
