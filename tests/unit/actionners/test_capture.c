@@ -59,7 +59,7 @@ enum { SCAP_LEN = sizeof SCAP - 1 };
 static void add_program(ExecWorld *world, const char *name, const char *script, const char *file, size_t len) {
     world->exec.path = world->folder;
     g_autofree char *program = path_in(world, name);
-    g_autofree char *text = g_strdup_printf("#!/bin/sh\nD='%s'\n%s\n", world->folder, script);
+    g_autofree char *text = g_strdup_printf("#!/bin/sh\nD='%s'\n%s\n", world->folder, script ? script : "");
     g_assert_true(g_file_set_contents(program, text, -1, NULL));
     g_assert_cmpint(g_chmod(program, 0700), ==, 0);
     g_autofree char *capture = path_in(world, "file");
@@ -370,7 +370,7 @@ static void test_sysdig(void) {
 // However it ends, the Job is deleted.
 static void test_sysdig_fails(void) {
     static const struct {
-        const char *status, *script; // of the pod; of the program, when it runs
+        const char *status, *script; // of the pod; of the program, when it runs ("": there is none)
         StoopError code;
         const char *text;
     } cases[] = {
@@ -378,6 +378,7 @@ static void test_sysdig_fails(void) {
          NULL, STOOP_ERROR_FAILED, "ErrImagePull: no such"},
         {"\"phase\":\"Failed\",\"reason\":\"UnexpectedAdmissionError\",\"message\":\"no room\"", NULL,
          STOOP_ERROR_FAILED, "UnexpectedAdmissionError: no room"},
+        {RUNS, "", STOOP_ERROR_FAILED, "the image has no program `sysdig`"},
         {RUNS, "echo 'no BTF' >&2; exit 1", STOOP_ERROR_FAILED, "exit status 1 and captured nothing: no BTF"},
         {RUNS, "exit 0", STOOP_ERROR_FAILED, "captured nothing"},
         {RUNS, "cat \"$D/file\"; echo lost >&2; exit 3", STOOP_ERROR_FAILED, "exit status 3: lost"},
@@ -401,7 +402,7 @@ static void test_sysdig_fails(void) {
         exchanges[n++] = (Exchange){lines.remove, DELETE_BODY, 200, "{}", NULL};
         g_auto(ExecWorld) world;
         exec_world_init(&world);
-        add_program(&world, "sysdig", cases[i].script ? cases[i].script : "", SCAP, SCAP_LEN);
+        add_program(&world, cases[i].script && *cases[i].script ? "sysdig" : "other", cases[i].script, SCAP, SCAP_LEN);
         g_auto(Artifact) artifact;
         artifact_init(&artifact);
         g_auto(Run) run = {0};

@@ -284,6 +284,7 @@ static void test_contract(void) {
                     "  scope pod\n"
                     "  buffer_size 2048\n"
                     "  image -\n"
+                    "  namespace -\n"
                     "kubernetes:tcpdump continue output\n"
                     "  duration 5\n"
                     "  snaplen 4096\n"
