@@ -52,7 +52,9 @@ typedef struct {
     const char *body_sha256;
     bool s3; // the path is signed as it is, and the body's hash is a header
     AwsRepeat repeat;
-    size_t max_response; // 0: 1 MiB
+    size_t max_response;                                                       // 0: 1 MiB
+    void (*on_header)(const char *name, const char *value, void *header_user); // of every try; may be NULL
+    void *header_user;
 } AwsRequest;
 
 // Signs and sends it, and tries again with backoff and jitter within the deadline: broken connections, 429, 500, 502,

@@ -69,6 +69,12 @@ char *aws_lambda_function_error(const char *payload, size_t len) {
     return text ? aws_one_line(text, strlen(text), MAX_SHOWN) : NULL;
 }
 
+// X-Amz-Function-Error: the function ran and failed ("Handled", "Unhandled"); the payload says how.
+static void note_function_error(const char *name, const char *value, void *failed) {
+    if (g_ascii_strcasecmp(name, "X-Amz-Function-Error") == 0)
+        *(bool *)failed = *value != '\0';
+}
+
 bool aws_lambda_invoke(AwsClient *client, const AwsFunction *function, const char *type, const char *json, size_t len,
                        const AwsCall *call, AwsInvocation *invocation, GError **error) {
     g_autofree char *region = NULL;
@@ -77,6 +83,7 @@ bool aws_lambda_invoke(AwsClient *client, const AwsFunction *function, const cha
         return false;
     g_autofree char *type_header = g_strconcat("X-Amz-Invocation-Type: ", type, NULL);
     const char *const headers[] = {"Content-Type: application/json", type_header, NULL};
+    bool failed = false;
     AwsRequest request = {
         .service = "lambda",
         .region = region,
@@ -87,6 +94,8 @@ bool aws_lambda_invoke(AwsClient *client, const AwsFunction *function, const cha
         .body_len = len,
         .repeat = AWS_REPEAT_TOLD,
         .max_response = MAX_PAYLOAD,
+        .on_header = note_function_error,
+        .header_user = &failed,
     };
     g_auto(HttpResponse) response = {0};
     if (!aws_client_request(client, &request, call, &response, NULL, error)) {
@@ -94,14 +103,14 @@ bool aws_lambda_invoke(AwsClient *client, const AwsFunction *function, const cha
         return false;
     }
     const char *payload = buf_text(&response.body);
-    // AWS tells in the header X-Amz-Function-Error, which the transport does not hand up; what every runtime then puts
-    // into the payload says the same.
-    g_autofree char *failed = response.status == 200 ? aws_lambda_function_error(payload, response.body.len) : NULL;
+    g_autofree char *shown = aws_one_line(payload, response.body.len, MAX_SHOWN);
     if (failed) {
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the function '%s' failed: %s", function->name, failed);
+        g_autofree char *reason = aws_lambda_function_error(payload, response.body.len);
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the function '%s' failed: %s", function->name,
+                    reason ? reason : shown);
         return false;
     }
     invocation->status = response.status;
-    invocation->payload = aws_one_line(payload, response.body.len, MAX_SHOWN);
+    invocation->payload = g_steal_pointer(&shown);
     return true;
 }

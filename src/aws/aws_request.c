@@ -150,6 +150,8 @@ bool aws_send(AwsClient *client, const AwsRequest *request, const AwsCredentials
         .deadline_us = call->deadline_us,
         .cancel = call->cancel,
         .max_response = request->max_response ? request->max_response : MAX_RESPONSE,
+        .on_header = request->on_header,
+        .header_user = request->header_user,
     };
     return http_perform(client->transport, &http, response, error);
 }

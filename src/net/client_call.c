@@ -62,6 +62,16 @@ static const char *header_value(const char *line, size_t len, const char *name, 
     return scratch;
 }
 
+// Hands "Name: value" up.
+static void tell_header(const HttpRequest *request, const char *line, size_t len) {
+    const char *colon = request->on_header ? memchr(line, ':', len) : NULL;
+    if (!colon || colon == line)
+        return;
+    g_autofree char *name = g_strndup(line, (size_t)(colon - line));
+    g_autofree char *value = g_strndup(colon + 1, len - (size_t)(colon + 1 - line));
+    request->on_header(name, g_strstrip(value), request->header_user);
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
     ClientCall *call = ((ClientHandle *)user)->call;
     HttpResponse *response = &call->response;
@@ -79,6 +89,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     } else if (header_value(line, len, "Content-Type", value, sizeof value)) {
         g_strlcpy(response->content_type, value, sizeof response->content_type);
     }
+    tell_header(call->request, line, len);
     return len;
 }
 

@@ -24,6 +24,11 @@ typedef struct {
     // but the sink. A body of another status is kept as usual, so that errors can be read.
     bool (*on_data)(const char *data, size_t len, void *user, GError **error);
     void *user;
+    // When set, each header of the answer goes here, on the transport's thread or the caller's, before `perform`
+    // returns; an interim or repeated answer's come too, so that the last of a name counts. Both texts are gone
+    // afterwards.
+    void (*on_header)(const char *name, const char *value, void *header_user);
+    void *header_user;
 } HttpRequest;
 
 typedef struct {

@@ -73,8 +73,8 @@ class Cut(Exception):
 
 
 class AwsPeer:
-    """moto behind the gate. `trouble(request)` may return (status, body) instead of what moto would answer, None to go
-    on, or raise Cut; `late` is the same after moto has done it."""
+    """moto behind the gate. `trouble(request)` may return (status, body[, headers]) instead of what moto would answer,
+    None to go on, or raise Cut; `late` is the same after moto has done it."""
 
     def __init__(self, folder, keys=None):
         self.secrets = dict(keys or {KEY: SECRET})
@@ -136,8 +136,8 @@ class AwsPeer:
                 answer = 403, {}, self.error(request, "SignatureDoesNotMatch", wrong)
             else:
                 made = self.trouble(request)
-                answer = (made[0], {}, made[1]) if made else self.ask(request.method, handler.path, body,
-                                                                       request.headers)
+                answer = ((made[0], made[2] if len(made) > 2 else {}, made[1]) if made else
+                          self.ask(request.method, handler.path, body, request.headers))
                 made = None if made else self.late(request)
                 if made:
                     answer = made[0], {}, made[1]

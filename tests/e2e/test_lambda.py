@@ -88,8 +88,9 @@ class Lambda(Case):
         self.assertEqual(bodies[0]["rule"], event["rule"])
 
     def test_an_error_of_the_function_is_a_failure(self):
-        self.peer.trouble = lambda r: (200, b'{"errorMessage":"no such pod","errorType":"ValueError"}') if (
-            r.path.endswith("/invocations")) else None
+        self.peer.trouble = lambda r: (
+            200, b'{"errorMessage":"no such pod","errorType":"ValueError"}',
+            {"X-Amz-Function-Error": "Unhandled"}) if r.path.endswith("/invocations") else None
         line = self.act(self.server(), pod_event("ns-1", "web"))
         self.assertResult(line, "failure", "ValueError: no such pod")
 

@@ -17,6 +17,7 @@ typedef struct {
     // What happens. `status` 0: the call fails with `failure`, after `sent`.
     int status;
     const char *answer;
+    const char *header[2]; // of the answer: name and value
     int64_t retry_after_us;
     StoopError failure;
     bool sent;

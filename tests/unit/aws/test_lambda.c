@@ -15,7 +15,7 @@ static AwsClient *client_new(FakeAws *fake) {
 
 static const AwsFunction latest = {"f-1", "$LATEST"};
 
-static char *invoke(FakeAws *fake, const char *type, int status, const char *answer) {
+static char *invoke(FakeAws *fake, const char *type, int status, const char *answer, const char *function_error) {
     g_autoptr(AwsClient) client = client_new(fake);
     AwsCall call = fake_aws_call(fake, 20);
     g_auto(AwsInvocation) invocation = {0};
@@ -26,7 +26,8 @@ static char *invoke(FakeAws *fake, const char *type, int status, const char *ans
                                      .headers = {header, "Content-Type: application/json"},
                                      .body = "{}",
                                      .status = status,
-                                     .answer = answer});
+                                     .answer = answer,
+                                     .header = {function_error ? "x-amz-function-error" : NULL, function_error}});
     bool ok = aws_lambda_invoke(client, &latest, type, "{}", 2, &call, &invocation, &error);
     g_assert_true(ok == (error == NULL));
     return ok ? g_strdup_printf("%d %s", invocation.status, invocation.payload) : g_strdup(error->message);
@@ -34,19 +35,26 @@ static char *invoke(FakeAws *fake, const char *type, int status, const char *ans
 
 static void test_types(void) {
     g_autoptr(FakeAws) fake = fake_aws_new();
-    g_autofree char *answered = invoke(fake, "RequestResponse", 200, "{\"ok\":true}\n");
+    g_autofree char *answered = invoke(fake, "RequestResponse", 200, "{\"ok\":true}\n", NULL);
     g_assert_cmpstr(answered, ==, "200 {\"ok\":true}");
-    g_autofree char *handed = invoke(fake, "Event", 202, "");
+    g_autofree char *handed = invoke(fake, "Event", 202, "", NULL);
     g_assert_cmpstr(handed, ==, "202 ");
-    g_autofree char *checked = invoke(fake, "DryRun", 204, "");
+    g_autofree char *checked = invoke(fake, "DryRun", 204, "", NULL);
     g_assert_cmpstr(checked, ==, "204 ");
 }
 
 static void test_function_error(void) {
     g_autoptr(FakeAws) fake = fake_aws_new();
-    g_autofree char *text = invoke(fake, "RequestResponse", 200,
-                                   "{\"errorMessage\":\"no\\nway\",\"errorType\":\"ValueError\",\"stackTrace\":[]}");
+    g_autofree char *text =
+        invoke(fake, "RequestResponse", 200,
+               "{\"errorMessage\":\"no\\nway\",\"errorType\":\"ValueError\",\"stackTrace\":[]}", "Unhandled");
     g_assert_cmpstr(text, ==, "the function 'f-1' failed: ValueError: no way");
+    // A payload of the function's own making.
+    g_autofree char *own = invoke(fake, "RequestResponse", 200, "[\"odd\"]", "Handled");
+    g_assert_cmpstr(own, ==, "the function 'f-1' failed: [\"odd\"]");
+    // Only the header tells: a function may give back what it likes.
+    g_autofree char *fine = invoke(fake, "RequestResponse", 200, "{\"errorMessage\":\"none\"}", NULL);
+    g_assert_cmpstr(fine, ==, "200 {\"errorMessage\":\"none\"}");
     g_assert_null(aws_lambda_function_error("{\"errorType\":\"x\"}", 17));
     g_assert_null(aws_lambda_function_error("[1]", 3));
     g_assert_null(aws_lambda_function_error("", 0));
@@ -55,7 +63,7 @@ static void test_function_error(void) {
 static void test_long_payload(void) {
     g_autoptr(FakeAws) fake = fake_aws_new();
     g_autofree char *payload = g_strnfill(5000, 'y');
-    g_autofree char *text = invoke(fake, "RequestResponse", 200, payload);
+    g_autofree char *text = invoke(fake, "RequestResponse", 200, payload, NULL);
     g_assert_cmpuint(strlen(text), ==, 4 + 1024 + strlen("…"));
 }
 
@@ -63,11 +71,12 @@ static void test_refused(void) {
     g_autoptr(FakeAws) fake = fake_aws_new();
     g_autofree char *text =
         invoke(fake, "Event", 403,
-               "{\"Message\":\"User: x is not authorized to perform: lambda:InvokeFunction\",\"Type\":\"User\"}");
+               "{\"Message\":\"User: x is not authorized to perform: lambda:InvokeFunction\",\"Type\":\"User\"}", NULL);
     assert_text_has(text, "Invoke of 'f-1' in eu-west-1: ");
     assert_text_has(text, "not authorized to perform: lambda:InvokeFunction (403)");
     // What may have run is not repeated.
-    g_autofree char *broken = invoke(fake, "Event", 500, "{\"Message\":\"internal\",\"code\":\"ServiceException\"}");
+    g_autofree char *broken =
+        invoke(fake, "Event", 500, "{\"Message\":\"internal\",\"code\":\"ServiceException\"}", NULL);
     assert_text_has(broken, "ServiceException: internal (500)");
     g_assert_cmpuint(fake->waits, ==, 0);
 }
