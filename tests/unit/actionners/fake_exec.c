@@ -95,9 +95,13 @@ static bool carry(Process *self, int fd, char channel, const WebSocketHandler *h
     if (n <= 0)
         return false;
     message[0] = channel;
-    self->output += (size_t)n;
-    if (self->mode == EXEC_CUT && self->output > self->exec->cut_after)
-        return true;
+    if (self->mode == EXEC_CUT && (self->exec->cut_channel == 0 || self->exec->cut_channel == channel)) {
+        size_t left = self->exec->cut_after - MIN(self->exec->cut_after, self->output);
+        self->output += (size_t)n;
+        n = MIN(n, (ssize_t)left);
+        if (n == 0)
+            return true;
+    }
     *next = handler->on_message(message, (size_t)n + 1, handler->user, error);
     return true;
 }

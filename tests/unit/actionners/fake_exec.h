@@ -14,6 +14,7 @@ typedef enum {
 typedef struct {
     ExecMode modes[4]; // of the first, second, ... exec
     size_t cut_after;
+    char cut_channel;   // 1: of stdout alone, 2: of stderr alone: how the two mix is the machine's mood
     const char *folder; // where the programs run
     const char *path;   // a folder whose programs go first, and where temporary files go; NULL: none
     unsigned runs;

@@ -319,6 +319,7 @@ static void test_an_end_that_was_not_seen(void) {
     exec_world_init(&world);
     g_autofree char *event = event_with(NULL, NULL);
     world.exec.modes[0] = EXEC_CUT;
+    world.exec.cut_channel = 2;
     world.exec.cut_after = 60; // after the first mark
     g_auto(Run) run = {0};
     run_command(&world, "/bin/sh", "seq 1 1000", event, &run);
