@@ -1,5 +1,6 @@
-// local:file: a file in a folder of this machine. It grows under a temporary name in the same folder, and gets its own
-// name only when every byte is on the disk, so whoever sees the name sees the whole artifact.
+// local:file: a file in a folder of this machine. It grows without a name, so that nothing is left of it should Stoop
+// be killed, and gets its name only when every byte is on the disk, so that whoever sees the name sees the whole
+// artifact. Where the file system knows no files without a name (NFS), it grows under a hidden temporary one.
 #include "base/error.h"
 #include "outputs/output.h"
 
@@ -26,7 +27,7 @@ enum { MOST_NAMES = 1000 };
 struct OutputStream {
     char *destination;
     char *name;    // the wanted one
-    char *partial; // the temporary one, which exists as long as the stream does
+    char *partial; // the temporary one, which exists as long as the stream does; NULL: the file has no name yet
     int folder, file;
     const Cancel *cancel;
 };
@@ -71,6 +72,13 @@ static char *numbered(const char *name, unsigned number) {
     return g_strdup_printf("%.*s-%u%s", (int)(dot - name), name, number, dot);
 }
 
+// The kernel gives such a file its name through /proc.
+static int open_nameless(int folder) {
+    if (access("/proc/self/fd", X_OK) != 0)
+        return -1;
+    return openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+}
+
 static OutputStream *local_file_open(const void *params, const OutputJob *job, GError **error) {
     const LocalFileParams *own = params;
     if (job->name[0] == '\0' || strchr(job->name, '/') || strcmp(job->name, ".") == 0 || strcmp(job->name, "..") == 0) {
@@ -87,6 +95,9 @@ static OutputStream *local_file_open(const void *params, const OutputJob *job, G
         stoop_error_set_errno(error, errno, "cannot open the folder '%s'", own->destination);
         return NULL;
     }
+    stream->file = open_nameless(stream->folder);
+    if (stream->file >= 0)
+        return g_steal_pointer(&stream);
     for (unsigned number = 1; number <= MOST_NAMES; number++) {
         g_autofree char *wanted = numbered(stream->name, number);
         g_autofree char *partial = g_strdup_printf(".%s.partial", wanted);
@@ -135,11 +146,19 @@ static bool rename_new(int folder, const char *from, const char *to) {
     return true;
 }
 
+static bool name_new(OutputStream *stream, const char *name) {
+    if (stream->partial)
+        return rename_new(stream->folder, stream->partial, name);
+    char path[64];
+    g_snprintf(path, sizeof path, "/proc/self/fd/%d", stream->file);
+    return linkat(AT_FDCWD, path, stream->folder, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
 // Gives the file its name, or the next free one. NULL with errno set when there is none.
 static char *publish(OutputStream *stream) {
     for (unsigned number = 1; number <= MOST_NAMES; number++) {
         g_autofree char *wanted = numbered(stream->name, number);
-        if (rename_new(stream->folder, stream->partial, wanted)) {
+        if (name_new(stream, wanted)) {
             g_clear_pointer(&stream->partial, g_free);
             return g_steal_pointer(&wanted);
         }
@@ -154,9 +173,9 @@ static bool finish_or_fail(OutputStream *stream, char **location, GError **error
         stoop_error_set_errno(error, errno, "cannot write to '%s'", stream->destination);
         return false;
     }
-    // Some file systems (NFS) tell of a full disk only now.
-    int closed = close(stream->file);
-    stream->file = -1;
+    // Some file systems (NFS) tell of a full disk only now. A file without a name is open until it has one.
+    int closed = stream->partial ? close(stream->file) : 0;
+    stream->file = stream->partial ? -1 : stream->file;
     if (closed != 0 && errno != EINTR) {
         stoop_error_set_errno(error, errno, "cannot write to '%s'", stream->destination);
         return false;
@@ -186,8 +205,9 @@ const Output output_local_file = {
     .info = {.name = "local:file",
              .summary = "Stores the artifact as a file in a folder of the machine that Stoop runs on.",
              .description =
-                 "The file grows under a hidden temporary name in the same folder, is synced to the disk and then "
-                 "gets its own name, so a file with its own name is always whole. Only Stoop's user can read it (mode "
+                 "The file grows without a name (under a hidden one where the file system wants that, as NFS does), is "
+                 "synced to the disk and then gets its name, so a file with its name is always whole, and nothing "
+                 "half done is left when Stoop is killed. Only Stoop's user can read it (mode "
                  "0600). An existing file is never overwritten: the next one gets `-2` before its extension. A name "
                  "too long for a file system is shortened in its middle. In a container, mount a volume there.",
              .params = {.size = sizeof(LocalFileParams), .rows = local_file_rows},
