@@ -11,7 +11,7 @@
 // How often a waiting caller looks whether it was cancelled.
 #define CANCEL_LOOK_US (50 * 1000)
 #define POLL_MS 60000
-#define SPARE_HANDLES 8
+#define SPARE_HANDLES 24
 #define MAX_CONNECTIONS 32L
 
 typedef struct {

@@ -10,7 +10,7 @@
 #include <curl/curl.h>
 #include <string.h>
 
-#define DEFAULT_FAST 8
+#define DEFAULT_FAST 4
 #define DEFAULT_IN_FLIGHT 64
 #define DEFAULT_CONNECT_US (10 * G_USEC_PER_SEC)
 #define CANCEL_LOOK_US (50 * 1000)

@@ -14,7 +14,7 @@ typedef struct {
     bool insecure;              // no verification
     const char *server_name;    // SNI and name to verify instead of the URL's host; NULL
     const char *proxy;          // as CURLOPT_PROXY; NULL: from the environment as curl does
-    unsigned fast_connections;  // pool of the callers' threads (0: 8)
+    unsigned fast_connections;  // pool of the callers' threads (0: 4)
     unsigned max_in_flight;     // calls at once, long-lived ones apart; further callers wait for their turn (0: 64)
     bool http1;                 // never HTTP/2
     int64_t connect_timeout_us; // 0: 10 s
