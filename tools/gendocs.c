@@ -152,7 +152,8 @@ static void write_rules_schema(const char *folder) {
     g_autoptr(GString) out = g_string_new(
         "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"title\": \"Stoop rules\", \"type\": "
         "\"array\",\n"
-        " \"items\": {\"anyOf\": [{\"$ref\": \"#/$defs/reusable\"}, {\"$ref\": \"#/$defs/rule\"}]},\n \"$defs\": {\n"
+        " \"items\": {\"if\": {\"required\": [\"rule\"]}, \"then\": {\"$ref\": \"#/$defs/rule\"}, \"else\": {\"$ref\": "
+        "\"#/$defs/reusable\"}},\n \"$defs\": {\n"
         "  \"bool\": {\"enum\": [true, false, \"true\", \"false\"]},\n"
         "  \"text\": {\"type\": [\"string\", \"number\", \"boolean\"]},\n"
         "  \"texts\": {\"anyOf\": [{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"items\": {\"$ref\": "
