@@ -156,8 +156,8 @@ bool s3_request(const S3Object *object, const S3Request *request, const AwsCall 
         .body_sha256 = request->body_sha256,
         .s3 = true,
         .repeat = AWS_REPEAT_ALWAYS,
-        // A list of 1,000 parts takes some 300 KiB.
-        .max_response = (size_t)2 * 1024 * 1024,
+        .on_header = request->on_header,
+        .header_user = request->header_user,
     };
     return aws_client_request(object->aws, &aws, call, response, sent, error);
 }

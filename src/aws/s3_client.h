@@ -53,6 +53,8 @@ typedef struct {
     const char *body;
     size_t body_len;
     const char *body_sha256;
+    void (*on_header)(const char *name, const char *value, void *header_user); // as in AwsRequest
+    void *header_user;
 } S3Request;
 bool s3_request(const S3Object *object, const S3Request *request, const AwsCall *call, HttpResponse *response,
                 bool *sent, GError **error);

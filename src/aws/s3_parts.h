@@ -6,7 +6,7 @@
 #define S3_MOST_PARTS 10000
 
 typedef struct {
-    char etag[64]; // without quotes: the MD5 of the part, or what the server lists
+    char etag[64]; // without quotes: what the server called the part
     uint8_t sha256[32];
     size_t size;
 } S3Part;
@@ -20,7 +20,3 @@ char *s3_parts_read_upload_id(const char *xml, size_t len, GError **error);
 // Reads the answer to CompleteMultipartUpload, which may be an error in spite of its 200: true when the object is
 // there. `again`: the server asks to try again.
 bool s3_parts_read_completed(const char *xml, size_t len, bool *again, GError **error);
-
-// Reads one answer to ListParts into `parts`. `next` gets the number to go on after, 0 at the end. A part that is not
-// as long as ours, or has another checksum, is an error.
-bool s3_parts_read_list(const char *xml, size_t len, S3Part *parts, unsigned count, unsigned *next, GError **error);

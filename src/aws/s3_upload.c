@@ -12,6 +12,8 @@
 #define PARTS_OF_A_SIZE 2000
 #define ABORT_US (10 * G_USEC_PER_SEC)
 #define COMPLETE_TRIES 4
+// A part that did not arrive as it was sent is sent again.
+#define SEND_TRIES 3
 
 struct S3Upload {
     S3Object object;
@@ -82,12 +84,13 @@ S3Upload *s3_upload_open(S3Client *client, const S3UploadOptions *options, GErro
 // What a body is sent with. Amazon and its like verify all of it; X-Amz-Content-Sha256, which is part of the
 // signature, everybody.
 typedef struct {
-    S3Part part;
+    S3Part part; // its tag: the MD5 at first
     char sha256_hex[AWS_SHA256_HEX];
-    char *checksum_header;
+    char *sha256_base64, *checksum_header;
 } BodySums;
 
 static void body_sums_clear(BodySums *sums) {
+    g_clear_pointer(&sums->sha256_base64, g_free);
     g_clear_pointer(&sums->checksum_header, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BodySums, body_sums_clear)
@@ -105,13 +108,53 @@ static bool sum_up(const S3Upload *upload, const Buf *body, BodySums *sums, GErr
     for (size_t i = 0; i < sizeof sums->part.sha256; i++)
         g_snprintf(sums->sha256_hex + 2 * i, 3, "%02x", sums->part.sha256[i]);
     sums->part.size = body->len;
-    bool sha = upload->object.amazon;
-    g_autofree char *text =
-        sha ? g_base64_encode(sums->part.sha256, sizeof sums->part.sha256) : g_base64_encode(md5, sizeof md5);
-    sums->checksum_header = g_strconcat(sha ? "X-Amz-Checksum-Sha256: " : "Content-MD5: ", text, NULL);
+    sums->sha256_base64 = g_base64_encode(sums->part.sha256, sizeof sums->part.sha256);
+    g_autofree char *md5_base64 = g_base64_encode(md5, sizeof md5);
+    sums->checksum_header = upload->object.amazon ? g_strconcat("X-Amz-Checksum-Sha256: ", sums->sha256_base64, NULL)
+                                                  : g_strconcat("Content-MD5: ", md5_base64, NULL);
     return true;
 }
 
+// What the server says that it has.
+typedef struct {
+    char etag[64], sha256[64], encryption[64];
+} Receipt;
+
+// Without its quotes; what becomes no text of XML, or is too long, is none.
+static void take_etag(Receipt *receipt, const char *value) {
+    size_t len = strlen(value);
+    bool quoted = len >= 2 && value[0] == '"' && value[len - 1] == '"';
+    g_autofree char *bare = quoted ? g_strndup(value + 1, len - 2) : g_strdup(value);
+    bool good = strlen(bare) < sizeof receipt->etag;
+    for (const char *c = bare; *c; c++)
+        good = good && *c > ' ' && *c < 0x7f;
+    g_strlcpy(receipt->etag, good ? bare : "", sizeof receipt->etag);
+}
+
+static void take_header(const char *name, const char *value, void *header_user) {
+    Receipt *receipt = header_user;
+    if (g_ascii_strcasecmp(name, "ETag") == 0) {
+        take_etag(receipt, value);
+    } else if (g_ascii_strcasecmp(name, "x-amz-checksum-sha256") == 0) {
+        g_strlcpy(receipt->sha256, value, sizeof receipt->sha256);
+    } else if (g_ascii_strcasecmp(name, "x-amz-server-side-encryption") == 0) {
+        g_strlcpy(receipt->encryption, value, sizeof receipt->encryption);
+    }
+}
+
+// The tag of what is encrypted with somebody's key is no MD5; with Amazon's own it is. Other servers differ.
+static bool etag_is_md5(const S3Upload *upload, const Receipt *receipt) {
+    bool plain = !*receipt->encryption || (upload->object.amazon && strcmp(receipt->encryption, "AES256") == 0);
+    return plain && strlen(receipt->etag) == 32 && strspn(receipt->etag, "0123456789abcdefABCDEF") == 32;
+}
+
+static bool matches(const S3Upload *upload, const BodySums *sums, const Receipt *receipt) {
+    if (*receipt->sha256)
+        return strcmp(receipt->sha256, sums->sha256_base64) == 0;
+    return !etag_is_md5(upload, receipt) || g_ascii_strcasecmp(receipt->etag, sums->part.etag) == 0;
+}
+
+// Sends what stands in `part`, until the server confirms just that.
 static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums *sums, GError **error) {
     if (!sum_up(upload, &upload->part, sums, error))
         return false;
@@ -120,17 +163,31 @@ static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums
     if (with_headers)
         g_ptr_array_extend(headers, upload->headers, NULL, NULL);
     g_ptr_array_add(headers, NULL);
-    S3Request request = {
-        .method = "PUT",
-        .query = query,
-        .headers = (const char *const *)headers->pdata,
-        .body = buf_text(&upload->part),
-        .body_len = upload->part.len,
-        .body_sha256 = sums->sha256_hex,
-    };
-    AwsCall call = upload_call(upload);
-    g_auto(HttpResponse) response = {0};
-    return s3_request(&upload->object, &request, &call, &response, NULL, error);
+    for (unsigned try = 1; try <= SEND_TRIES; try++) {
+        Receipt receipt = {0};
+        S3Request request = {
+            .method = "PUT",
+            .query = query,
+            .headers = (const char *const *)headers->pdata,
+            .body = buf_text(&upload->part),
+            .body_len = upload->part.len,
+            .body_sha256 = sums->sha256_hex,
+            .on_header = take_header,
+            .header_user = &receipt,
+        };
+        AwsCall call = upload_call(upload);
+        g_auto(HttpResponse) response = {0};
+        if (!s3_request(&upload->object, &request, &call, &response, NULL, error))
+            return false;
+        if (!matches(upload, sums, &receipt))
+            continue;
+        if (*receipt.etag)
+            g_strlcpy(sums->part.etag, receipt.etag, sizeof sums->part.etag);
+        return true;
+    }
+    g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
+                "what the server says that it has is not what was sent: another checksum (%d tries)", SEND_TRIES);
+    return false;
 }
 
 static bool begin_parts(S3Upload *upload, GError **error) {
@@ -208,30 +265,6 @@ bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **er
 
 // --- The end ---
 
-// With encryption by a key of KMS the ETag of a part is not its MD5: the server's list has the right ones.
-static bool list_parts(S3Upload *upload, GError **error) {
-    unsigned next = 0;
-    do {
-        g_autofree char *before = next ? g_strdup_printf("part-number-marker=%u&", next) : g_strdup("");
-        g_autofree char *query = part_query(upload, before);
-        S3Request request = {.method = "GET", .query = query};
-        AwsCall call = upload_call(upload);
-        g_auto(HttpResponse) response = {0};
-        unsigned last = next;
-        if (!s3_request(&upload->object, &request, &call, &response, NULL, error) ||
-            !s3_parts_read_list(buf_text(&response.body), response.body.len, (S3Part *)(void *)upload->parts->data,
-                                upload->parts->len, &next, error)) {
-            g_prefix_error(error, "listing the parts: ");
-            return false;
-        }
-        if (next && next <= last) {
-            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the list of the parts has no end");
-            return false;
-        }
-    } while (next);
-    return true;
-}
-
 static bool object_exists(S3Upload *upload) {
     S3Request request = {.method = "HEAD"};
     AwsCall call = upload_call(upload);
@@ -239,7 +272,7 @@ static bool object_exists(S3Upload *upload) {
     return s3_request(&upload->object, &request, &call, &response, NULL, NULL);
 }
 
-typedef enum { COMPLETED, COMPLETE_AGAIN, COMPLETE_LISTED, COMPLETE_FAILED } Completion;
+typedef enum { COMPLETED, COMPLETE_AGAIN, COMPLETE_FAILED } Completion;
 
 static Completion complete_once(S3Upload *upload, bool *uncertain, GError **error) {
     g_autofree char *body =
@@ -257,34 +290,20 @@ static Completion complete_once(S3Upload *upload, bool *uncertain, GError **erro
         return again ? COMPLETE_AGAIN : COMPLETE_FAILED;
     }
     // An earlier try whose answer was lost has done it: then the upload is no more, and the object is there.
-    if (response.status == 404 && *uncertain && object_exists(upload))
-        return COMPLETED;
-    g_autofree char *text = g_strndup(buf_text(&response.body), response.body.len);
-    return response.status == 400 && strstr(text, "InvalidPart") ? COMPLETE_LISTED : COMPLETE_FAILED;
+    return response.status == 404 && *uncertain && object_exists(upload) ? COMPLETED : COMPLETE_FAILED;
 }
 
 static bool complete(S3Upload *upload, GError **error) {
-    bool uncertain = false, listed = false;
+    bool uncertain = false;
     for (unsigned try = 1;; try++) {
-        GError *failure = NULL;
+        g_autoptr(GError) failure = NULL;
         Completion completion = complete_once(upload, &uncertain, &failure);
-        if (completion == COMPLETED) {
-            g_clear_error(&failure);
+        if (completion == COMPLETED)
             return true;
-        }
-        bool again = completion == COMPLETE_AGAIN && try < COMPLETE_TRIES;
-        if (completion == COMPLETE_LISTED && !listed) {
-            listed = true;
-            g_clear_error(&failure);
-            if (!list_parts(upload, error))
-                return false;
-            continue;
-        }
-        if (!again) {
-            g_propagate_prefixed_error(error, failure, "ending the upload: ");
+        if (completion == COMPLETE_FAILED || try == COMPLETE_TRIES) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&failure), "ending the upload: ");
             return false;
         }
-        g_error_free(failure);
     }
 }
 

@@ -21,8 +21,7 @@ static const ParamRow minio_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
-                                              NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -49,7 +48,8 @@ const Output output_minio_s3 = {
              .description =
                  "The server and its keys stand in the configuration, under `minio:`; buckets are part of the path. "
                  "Up to 8 MiB go up in one request, more in parts of 8 MiB and longer, each with checksums "
-                 "that the server verifies; at most 480 GiB. Parts are tried again; a failed upload is "
+                 "that the server verifies, and what it answers is compared; at most 480 GiB. Parts are tried again; a "
+                 "failed upload is "
                  "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
                  "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
                  "server has confirmed the whole object.",

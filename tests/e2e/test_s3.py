@@ -123,6 +123,22 @@ class Aws(S3Case):
         self.assertIn("part 2", str(line))
         self.assertNothingLeft()
 
+    def test_a_part_that_arrived_damaged_is_sent_again(self):
+        wanted, lies = self.big_pod(), [(200, b"", {"x-amz-checksum-sha256": "x" * 43 + "="}),
+                                        (200, b"", {"ETag": '"' + "0" * 32 + '"'})]
+        self.peer.trouble = lambda r: lies.pop() if "partNumber=2" in r.query and lies else None
+        self.assertResult(self.run_output(self.server()), "success")
+        key, _ = self.the_object()
+        self.assertEqual(hashlib.sha256(self.peer.get(BUCKET, key)).hexdigest(), wanted)
+        self.assertEqual(len(self.peer.came("PUT", "partNumber=2")), 3)
+
+    def test_a_part_that_never_arrives_whole_is_a_failure(self):
+        self.big_pod()
+        self.peer.trouble = lambda r: (200, b"", {"ETag": '"' + "0" * 32 + '"'}) if "partNumber=2" in r.query else None
+        line = self.run_output(self.server())
+        self.assertResult(line, "failure", "part 2: what the server says that it has is not what was sent")
+        self.assertNothingLeft()
+
     def test_an_end_that_fails_in_spite_of_its_200(self):
         self.big_pod()
         self.peer.trouble = lambda r: (200, error("EntityTooSmall")) if (

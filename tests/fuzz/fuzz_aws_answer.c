@@ -36,9 +36,9 @@ static void fuzz_parts(const char *text, size_t len) {
         abort();
     g_clear_error(&error);
     S3Part parts[3] = {{.size = 1}, {.size = 2}, {.size = 3}};
-    unsigned next = 0;
-    if (s3_parts_read_list(text, len, parts, 3, &next, &error) == (error != NULL) || next >= S3_MOST_PARTS)
-        abort();
+    for (size_t i = 0, to = 0; i < len && to < sizeof parts[0].etag - 1; i++)
+        if (text[i] > ' ' && text[i] < 0x7f)
+            parts[0].etag[to++] = text[i];
     g_autofree char *body = s3_parts_complete_body(parts, 3, true);
     g_autofree char *etag = aws_xml_text(body, strlen(body), "CompleteMultipartUpload/Part/ETag");
     g_autofree char *want = g_strdup_printf("\"%s\"", parts[0].etag);

@@ -56,8 +56,8 @@ static bool perform(HttpTransport *transport, const HttpRequest *request, HttpRe
         return false;
     }
     response->status = step->status;
-    if (step->header[0] && request->on_header)
-        request->on_header(step->header[0], step->header[1], request->header_user);
+    for (size_t i = 0; i < G_N_ELEMENTS(step->header) && step->header[i] && request->on_header; i += 2)
+        request->on_header(step->header[i], step->header[i + 1], request->header_user);
     response->body = (Buf)BUF_INIT(1024 * 1024);
     g_assert_true(buf_append_text(&response->body, step->answer ? step->answer : ""));
     return true;

@@ -17,7 +17,7 @@ typedef struct {
     // What happens. `status` 0: the call fails with `failure`, after `sent`.
     int status;
     const char *answer;
-    const char *header[2]; // of the answer: name and value
+    const char *header[4]; // of the answer: name and value, twice
     int64_t retry_after_us;
     StoopError failure;
     bool sent;

@@ -194,38 +194,86 @@ static void test_trouble(void) {
     finish_well(upload);
 }
 
-// With a key of KMS, the ETags are not the MD5s that we know.
+static void expect_receipt(World *world, const char *name, const char *value) {
+    expect(world, (FakeStep){.method = "PUT",
+                             .url = OBJECT "?partNumber=1&" ID,
+                             .body_len = 8 * MIB,
+                             .status = 200,
+                             .header = {name, value}});
+}
+
+// What the server calls a part, it is called in the end: with a key of KMS that is not the MD5 that we know.
 static void test_other_etags(void) {
     g_auto(World) world = world_new();
-    S3Upload *upload = two_parts(&world);
-    expect_complete(&world, 400, ERROR_XML("InvalidPart"));
-    expect(&world, (FakeStep){.method = "GET",
-                              .url = OBJECT "?" ID,
-                              .status = 200,
-                              .answer = "<ListPartsResult><IsTruncated>true</IsTruncated>"
-                                        "<NextPartNumberMarker>1</NextPartNumberMarker><Part><PartNumber>1</PartNumber>"
-                                        "<ETag>\"aaa\"</ETag><Size>8388608</Size></Part></ListPartsResult>"});
-    expect(&world, (FakeStep){.method = "GET",
-                              .url = OBJECT "?part-number-marker=1&" ID,
-                              .status = 200,
-                              .answer = "<ListPartsResult><Part><PartNumber>2</PartNumber><Size>1048576</Size>"
-                                        "<ETag>&quot;bbb&quot;</ETag></Part></ListPartsResult>"});
+    S3Upload *upload = open_upload(&world);
+    expect_begin(&world);
+    expect_receipt(&world, "ETag", "\"aaa-1<\"");
+    g_assert_true(write_mib(upload, 9, NULL));
+    expect_part(&world, OBJECT "?partNumber=2&" ID, MIB, 200);
     expect_complete(&world, 200, DONE);
+    world.fake->steps[3].body =
+        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+        "<Part><PartNumber>1</PartNumber><ETag>&quot;aaa-1&lt;&quot;</ETag>"
+        "<ChecksumSHA256>DHe8CgeVqTYS1FJWiXRW0PyyTxUcRMFQ0H7NA/TvUWg=</ChecksumSHA256></Part>"
+        "<Part><PartNumber>2</PartNumber><ETag>&quot;b561f87202d04959e37588ee05cf5b10&quot;</ETag>"
+        "<ChecksumSHA256>j5kLoLV3tRzwCeoEk2jBa72hsh4bk74HqCR1i7JTw5s=</ChecksumSHA256></Part></"
+        "CompleteMultipartUpload>";
     finish_well(upload);
 }
 
-static void test_other_part(void) {
+// A part that did not arrive as it was sent is sent again.
+static void test_damaged(void) {
     g_auto(World) world = world_new();
-    S3Upload *upload = two_parts(&world);
-    expect_complete(&world, 400, ERROR_XML("InvalidPart"));
-    expect(&world, (FakeStep){.method = "GET",
-                              .url = OBJECT "?" ID,
-                              .status = 200,
-                              .answer = "<ListPartsResult><Part><PartNumber>2</PartNumber><Size>1048575</Size>"
-                                        "<ETag>\"bbb\"</ETag></Part></ListPartsResult>"});
+    S3Upload *upload = open_upload(&world);
+    expect_begin(&world);
+    expect_receipt(&world, "x-amz-checksum-sha256", HELLO_SHA256);
+    expect_receipt(&world, "etag", "\"2058fb53f643fcd58a8d83a05542392c\"");
+    expect_receipt(&world, "X-Amz-Checksum-Sha256", "DHe8CgeVqTYS1FJWiXRW0PyyTxUcRMFQ0H7NA/TvUWg=");
+    g_assert_true(write_mib(upload, 9, NULL));
+    expect_abort(&world, 204);
+    s3_upload_abort(upload);
+    // And at last given up.
+    upload = open_upload(&world);
+    expect_begin(&world);
+    for (int i = 0; i < 3; i++)
+        expect_receipt(&world, "x-amz-checksum-sha256", HELLO_SHA256);
+    g_autoptr(GError) error = NULL;
+    g_assert_false(write_mib(upload, 9, &error));
+    g_assert_error(error, STOOP_ERROR, STOOP_ERROR_FAILED);
+    assert_text_has(error->message, "part 1: what the server says that it has is not what was sent");
     expect_abort(&world, 204);
     g_autofree char *text = finish_badly(upload, STOOP_ERROR_FAILED);
-    assert_text_has(text, "not what was sent");
+}
+
+static void test_receipts(void) {
+    static const struct {
+        const char *name, *value, *encryption;
+        bool good;
+    } receipts[] = {
+        {"ETag", "\"5d41402abc4b2a76b9719d911017c592\"", NULL, true},
+        {"ETag", "5D41402ABC4B2A76B9719D911017C592", NULL, true},
+        {"ETag", "\"00000000000000000000000000000000\"", NULL, false},
+        {"ETag", "\"00000000000000000000000000000000-1\"", NULL, true}, // no MD5
+        {"ETag", "\"00000000000000000000000000000000\"", "aws:kms", true},
+        {"ETag", "\"00000000000000000000000000000000\"", "AES256", false},
+        {"x-amz-checksum-sha256", HELLO_SHA256, NULL, true},
+        {"x-amz-checksum-sha256", HELLO_MD5, NULL, false},
+        {"x-amz-checksum-sha256", HELLO_MD5, "aws:kms", false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(receipts); i++) {
+        g_auto(World) world = world_new();
+        S3Upload *upload = open_upload(&world);
+        g_assert_true(s3_upload_write(upload, "hello", 5, NULL));
+        for (int try = 0; try < (receipts[i].good ? 1 : 3); try++)
+            expect(&world, (FakeStep){.method = "PUT",
+                                      .url = OBJECT,
+                                      .status = 200,
+                                      .header = {receipts[i].name, receipts[i].value,
+                                                 receipts[i].encryption ? "x-amz-server-side-encryption" : NULL,
+                                                 receipts[i].encryption}});
+        g_autofree char *failed =
+            receipts[i].good ? (finish_well(upload), NULL) : finish_badly(upload, STOOP_ERROR_FAILED);
+    }
 }
 
 static void test_refused(void) {
@@ -416,7 +464,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/s3/parts", test_parts);
     g_test_add_func("/s3/trouble", test_trouble);
     g_test_add_func("/s3/other-etags", test_other_etags);
-    g_test_add_func("/s3/other-part", test_other_part);
+    g_test_add_func("/s3/damaged", test_damaged);
+    g_test_add_func("/s3/receipts", test_receipts);
     g_test_add_func("/s3/refused", test_refused);
     g_test_add_func("/s3/not-completed", test_not_completed);
     g_test_add_func("/s3/cancelled", test_cancelled);
