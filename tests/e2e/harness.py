@@ -166,18 +166,19 @@ class Cluster:
 
 class Gate:
     """A door in front of the API server, on a port of its own: open, shut (connections are refused and those there are
-    cut) or stuck (connections are kept, and nothing moves)."""
+    cut) or stuck (connections are kept, and nothing moves). With `most`, each connection is stuck after so many bytes of
+    answers, and few more are on their way."""
 
     def __init__(self, server):
         host, port = server.split("//")[1].rstrip("/").split("/")[0].rsplit(":", 1)
         self.target, self.port = (host, int(port)), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.lock, self.pairs, self.stuck, self.listener, self.ended = threading.Lock(), [], False, None, False
-        self.connections = 0
+        self.connections, self.most = 0, None
         self.open()
 
     def open(self):
-        self.stuck = False
+        self.stuck, self.most = False, None
         if self.listener is None:
             self.listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
             threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
@@ -210,10 +211,15 @@ class Gate:
             except OSError:
                 return
             self.connections += 1
+            far = socket.socket()
+            if self.most:
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
             try:
-                far = socket.create_connection(self.target, 10)
+                far.settimeout(10)
+                far.connect(self.target)
             except OSError:
                 near.close()
+                far.close()
                 continue
             far.settimeout(None)
             with self.lock:
@@ -221,10 +227,13 @@ class Gate:
             threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
 
     def _carry(self, near, far):
+        came = 0
         try:
             while not self.ended:
-                if self.stuck:
+                if self.stuck or (self.most and came >= self.most):
                     time.sleep(0.01)
+                    if near.fileno() < 0 or (near, far) not in self.pairs:
+                        return
                     continue
                 for ready in select.select([near, far], [], [], 0.05)[0]:
                     if self.stuck:
@@ -232,6 +241,7 @@ class Gate:
                     data = ready.recv(65536)
                     if not data:
                         return
+                    came += len(data) if ready is far else 0
                     (far if ready is near else near).sendall(data)
         except (OSError, ValueError):
             pass
@@ -320,6 +330,31 @@ class Stoop:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    # --- what it holds
+
+    def threads(self):
+        """The names of its threads."""
+        names = []
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            try:
+                with open(f"/proc/{self.process.pid}/task/{task}/comm", encoding="ascii") as f:
+                    names.append(f.read().strip())
+            except OSError:
+                pass  # it has just ended
+        return sorted(names)
+
+    def writing(self, folder):
+        """The bytes in the files that it has open in a folder, whether they have a name or not."""
+        total = 0
+        for fd in os.listdir(f"/proc/{self.process.pid}/fd"):
+            path = f"/proc/{self.process.pid}/fd/{fd}"
+            try:
+                if os.readlink(path).startswith(folder + "/"):
+                    total += os.stat(path).st_size
+            except OSError:
+                pass  # it has just closed it
+        return total
 
     # --- its HTTP side
 

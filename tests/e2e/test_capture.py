@@ -24,7 +24,7 @@ class Capture(Case):
         return self.stoop(rules or [rule(self.actionner, parameters or {}, output=output)], config=config, **more)
 
     def files(self):
-        """Of the output, also one that is being written."""
+        """Of the output, whole or not."""
         return sorted(os.path.join(root, f) for root, _, files in os.walk(self.out) for f in files)
 
     def file(self, suffix):
@@ -35,7 +35,9 @@ class Capture(Case):
             return f.read()
 
     def size(self):
-        return sum(os.path.getsize(f) for f in self.files())
+        """What the output has, and what is being written."""
+        return (sum(os.path.getsize(f) for f in self.files()) +
+                sum(s.writing(self.out) for s in self.servers if s.process.poll() is None))
 
     def output_of(self, server):
         return server.wait_log(message="output", status=("success", "failure"))

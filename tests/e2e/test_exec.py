@@ -328,9 +328,6 @@ class KubeletGone(Case):
         self.assertResult(self.act(big, pod_event(self.ns, "web")), "success")
         server = self.stoop([rule("kubernetes:download", {"file": "/tmp/big"}, output={
             "target": "local:file", "parameters": {"destination": out}})])
-
-        def bytes_came():
-            return any(e.stat().st_size > 0 for e in os.scandir(out))
-        line = self.stop_kubelet_during(server, pod_event(self.ns, "web"), bytes_came)
+        line = self.stop_kubelet_during(server, pod_event(self.ns, "web"), lambda: server.writing(out) > 0)
         self.assertResult(line, "failure", "broke")
         self.assertEqual(os.listdir(out), [])
