@@ -165,9 +165,9 @@ class Cluster:
 
 
 class Gate:
-    """A door in front of the API server, on a port of its own: open, shut (connections are refused and those there are
-    cut) or stuck (connections are kept, and nothing moves). With `most`, each connection is stuck after so many bytes of
-    answers, and few more are on their way."""
+    """A door in front of the API server, on a port of its own: open, shut (connections are refused and those there
+    are cut) or stuck (connections are kept, and nothing moves). With `most`, each connection is stuck after so many
+    bytes of answers, and few more are on their way."""
 
     def __init__(self, server):
         host, port = server.split("//")[1].rstrip("/").split("/")[0].rsplit(":", 1)
