@@ -153,7 +153,9 @@ static bool perform(GcpClient *client, const GcpRequest *request, const char *be
                         .body_len = request->body_len,
                         .deadline_us = deadline_us,
                         .cancel = call ? call->cancel : NULL,
-                        .max_response = request->max_response ? request->max_response : RESPONSE_MAX};
+                        .max_response = request->max_response ? request->max_response : RESPONSE_MAX,
+                        .on_header = request->on_header,
+                        .header_user = request->header_user};
     if (http_perform(metadata ? client->metadata_transport : client->transport, &http, response, error))
         return true;
     g_prefix_error(error, "%s: ", request->method);

@@ -58,6 +58,8 @@ typedef struct {
     const char *audience; // GCP_IDENTITY
     bool once;            // doing it twice is not doing it once: repeated only where it cannot have been done
     size_t max_response;  // 0: 1 MiB
+    void (*on_header)(const char *name, const char *value, void *header_user); // of every try; may be NULL
+    void *header_user;
 } GcpRequest;
 
 // Signs and sends it, and tries again with backoff and jitter within the deadline: broken connections, 408, 429, 500,

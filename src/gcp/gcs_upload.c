@@ -1,38 +1,41 @@
 #include "gcp/gcs_upload.h"
 
+#include "base/backoff.h"
 #include "base/error.h"
 #include "gcp/gcp_client_private.h"
 #include "gcp/gcp_crc32c.h"
-#include "gcp/gcs_parts.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 #include <yyjson.h>
 
 #define HOST "https://storage.googleapis.com"
-enum { PART = 8 << 20, MD5_BYTES = 16, LIST_MAX = 4 << 20 };
+enum { PART = 8 << 20, MD5_BYTES = 16, SESSION_MAX = 4096 };
 static const int64_t ABORT_US = 10 * G_USEC_PER_SEC;
+static const int64_t BACKOFF_BASE_US = 200000, BACKOFF_MAX_US = 10000000;
 
 struct GcsUpload {
     GcpClient *client;
     GcpCall call;
-    char *bucket, *name, *url;
-    GPtrArray *headers; // what the object is to be
+    char *bucket, *name, *storage_class, *kms_key; // the last two may be NULL
+    char *base;                                    // the place that is asked: Google's, or an emulator's
     GcpAuth auth;
-    char *id;        // of the upload in parts; NULL: not begun
-    unsigned parts;  // that the server has
-    Buf part;        // what was not sent yet
+    // The URL of the upload, which whoever knows it may write to: never said. NULL: not begun.
+    char *session;
+    Buf part;        // the newest bytes
+    uint64_t start;  // where they begin
+    uint64_t held;   // so many bytes the server has: `start` to the end of `part`
     uint32_t crc32c; // of everything
-    uint64_t bytes;
-    bool failed;
+    bool done, failed;
 };
 
 static void upload_free(GcsUpload *upload) {
     g_free(upload->bucket);
     g_free(upload->name);
-    g_free(upload->url);
-    g_free(upload->id);
-    g_ptr_array_unref(upload->headers);
+    g_free(upload->storage_class);
+    g_free(upload->kms_key);
+    g_free(upload->base);
+    g_free(upload->session);
     buf_clear(&upload->part);
     g_free(upload);
 }
@@ -50,19 +53,18 @@ static bool name_is_valid(const char *name) {
            !g_str_has_prefix(name, "../") && !g_str_has_prefix(name, "/");
 }
 
-static bool add_header(GPtrArray *headers, const char *name, const char *value, GError **error) {
-    if (!value || !*value)
+static bool take_text(char **into, const char *what, const char *text, GError **error) {
+    if (!text || !*text)
         return true;
-    for (const char *c = value; *c; c++)
+    for (const char *c = text; *c; c++)
         if (*c <= ' ' || *c >= 0x7f) {
-            g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' cannot be the value of %s", value, name);
+            g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' cannot be the %s", text, what);
             return false;
         }
-    g_ptr_array_add(headers, g_strdup_printf("%s: %s", name, value));
+    *into = g_strdup(text);
     return true;
 }
 
-// The place that is asked: Google's, or an emulator's.
 static char *base_url(const GcpClient *client) {
     const char *emulator = gcp_environment(client, "STORAGE_EMULATOR_HOST");
     if (!emulator)
@@ -86,19 +88,9 @@ GcsUpload *gcs_upload_begin(GcpClient *client, const GcsObject *object, const Gc
     upload->name = g_strdup(object->name);
     upload->auth = gcp_environment(client, "STORAGE_EMULATOR_HOST") ? GCP_ANONYMOUS : GCP_ACCESS;
     upload->part = (Buf)BUF_INIT(PART);
-    upload->headers = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *base = base_url(client);
-    GString *url = g_string_new(base);
-    g_string_append_printf(url, "/%s", object->bucket);
-    g_auto(GStrv) segments = g_strsplit(object->name, "/", -1);
-    for (char **segment = segments; *segment; segment++) {
-        g_string_append_c(url, '/');
-        http_append_escaped(url, *segment);
-    }
-    upload->url = g_string_free(url, FALSE);
-    if (!add_header(upload->headers, "Content-Type", "application/octet-stream", error) ||
-        !add_header(upload->headers, "x-goog-storage-class", object->storage_class, error) ||
-        !add_header(upload->headers, "x-goog-encryption-kms-key-name", object->kms_key, error))
+    upload->base = base_url(client);
+    if (!take_text(&upload->storage_class, "storage class", object->storage_class, error) ||
+        !take_text(&upload->kms_key, "name of a key", object->kms_key, error))
         return NULL;
     return g_steal_pointer(&upload);
 }
@@ -115,145 +107,104 @@ static char *md5_text(const char *data, size_t len) {
                                                                                         : NULL;
 }
 
-// Sends what stands in `part`, with checksums that the server verifies.
-static bool put(GcsUpload *upload, const char *url, bool whole, GError **error) {
-    g_autoptr(GPtrArray) headers = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; whole && i < upload->headers->len; i++)
-        g_ptr_array_add(headers, g_strdup(g_ptr_array_index(upload->headers, i)));
-    const char *data = buf_text(&upload->part);
-    g_autofree char *md5 = md5_text(data, upload->part.len);
-    g_autofree char *crc = crc32c_text(gcp_crc32c(0, data, upload->part.len));
+// --- The session ---
+
+// What an answer says beside its body.
+typedef struct {
+    char *session;
+    char range[64];
+} Reply;
+
+static void reply_clear(Reply *reply) {
+    g_clear_pointer(&reply->session, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reply, reply_clear)
+
+static void take_header(const char *name, const char *value, void *header_user) {
+    Reply *reply = header_user;
+    if (g_ascii_strcasecmp(name, "Location") == 0) {
+        g_free(reply->session);
+        reply->session = strlen(value) <= SESSION_MAX ? g_strdup(value) : NULL;
+    } else if (g_ascii_strcasecmp(name, "Range") == 0) {
+        g_strlcpy(reply->range, value, sizeof reply->range);
+    }
+}
+
+// What the object is to be. With everything at hand already, the server is told its checksums before, and makes no
+// object of anything else.
+static char *metadata(const GcsUpload *upload, bool whole) {
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_str(doc, root, "name", upload->name);
+    yyjson_mut_obj_add_str(doc, root, "contentType", "application/octet-stream");
+    if (upload->storage_class)
+        yyjson_mut_obj_add_str(doc, root, "storageClass", upload->storage_class);
+    g_autofree char *crc = crc32c_text(upload->crc32c);
+    g_autofree char *md5 = whole ? md5_text(buf_text(&upload->part), upload->part.len) : NULL;
+    if (whole)
+        yyjson_mut_obj_add_str(doc, root, "crc32c", crc);
     if (md5) // not where the machine's policy forbids it
-        g_ptr_array_add(headers, g_strdup_printf("Content-MD5: %s", md5));
-    g_ptr_array_add(headers, g_strdup_printf("x-goog-hash: crc32c=%s", crc));
-    g_ptr_array_add(headers, NULL);
-    GcpRequest request = {.method = "PUT",
-                          .url = url,
-                          .headers = (const char *const *)headers->pdata,
-                          .body = data,
-                          .body_len = upload->part.len,
-                          .auth = upload->auth};
-    g_auto(HttpResponse) response = {0};
-    return gcp_request(upload->client, &request, &upload->call, &response, NULL, error);
+        yyjson_mut_obj_add_str(doc, root, "md5Hash", md5);
+    char *json = yyjson_mut_write(doc, 0, NULL);
+    yyjson_mut_doc_free(doc);
+    return json;
 }
 
-static bool begin_parts(GcsUpload *upload, GError **error) {
-    g_autofree char *url = g_strconcat(upload->url, "?uploads", NULL);
-    g_autoptr(GPtrArray) headers = g_ptr_array_new();
-    for (guint i = 0; i < upload->headers->len; i++)
-        g_ptr_array_add(headers, g_ptr_array_index(upload->headers, i));
-    g_ptr_array_add(headers, NULL);
-    GcpRequest request = {
-        .method = "POST", .url = url, .headers = (const char *const *)headers->pdata, .body = "", .auth = upload->auth};
-    g_auto(HttpResponse) response = {0};
-    if (!gcp_request(upload->client, &request, &upload->call, &response, NULL, error))
-        return false;
-    upload->id = gcs_xml_text(buf_text(&response.body), "UploadId");
-    if (upload->id && *upload->id)
-        return true;
-    g_clear_pointer(&upload->id, g_free);
-    g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the server named no upload to send parts to");
-    return false;
-}
-
-static char *upload_url(const GcsUpload *upload, const char *more) {
-    GString *url = g_string_new(upload->url);
-    g_string_append(url, "?uploadId=");
-    http_append_escaped(url, upload->id);
-    g_string_append(url, more);
-    return g_string_free(url, FALSE);
-}
-
-static bool send_part(GcsUpload *upload, GError **error) {
-    if (!upload->id && !begin_parts(upload, error))
-        return false;
-    if (upload->parts >= GCS_MOST_PARTS) {
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the object is larger than %d parts of 8 MiB",
-                    GCS_MOST_PARTS);
-        return false;
+static bool begin_session(GcsUpload *upload, bool whole, GError **error) {
+    g_autoptr(GString) url = g_string_new(upload->base);
+    g_string_append_printf(url, "/upload/storage/v1/b/%s/o?uploadType=resumable", upload->bucket);
+    if (upload->kms_key) {
+        g_string_append(url, "&kmsKeyName=");
+        http_append_escaped(url, upload->kms_key);
     }
-    g_autofree char *number = g_strdup_printf("&partNumber=%u", upload->parts + 1);
-    g_autofree char *url = upload_url(upload, number);
-    if (!put(upload, url, false, error))
-        return false;
-    upload->parts++;
-    buf_reset(&upload->part);
-    return true;
-}
-
-bool gcs_upload_write(GcsUpload *upload, const char *data, size_t len, GError **error) {
-    upload->crc32c = gcp_crc32c(upload->crc32c, data, len);
-    upload->bytes += len;
-    while (len > 0) {
-        // Sent only when more comes: an object of just 8 MiB goes up in one request.
-        if (upload->part.len == PART && !send_part(upload, error)) {
-            upload->failed = true;
-            return false;
-        }
-        size_t piece = MIN(len, PART - upload->part.len);
-        if (!buf_append(&upload->part, data, piece))
-            return false;
-        data += piece;
-        len -= piece;
-    }
-    return true;
-}
-
-static bool list_parts(GcsUpload *upload, GArray *parts, GError **error) {
-    for (bool more = true; more;) {
-        g_autofree char *from = parts->len > 0 ? g_strdup_printf("&part-number-marker=%u", parts->len) : g_strdup("");
-        g_autofree char *url = upload_url(upload, from);
-        GcpRequest request = {.method = "GET", .url = url, .auth = upload->auth, .max_response = LIST_MAX};
-        g_auto(HttpResponse) response = {0};
-        if (!gcp_request(upload->client, &request, &upload->call, &response, NULL, error) ||
-            !gcs_parts_read(buf_text(&response.body), parts, &more, error))
-            return false;
-    }
-    uint64_t bytes = 0;
-    for (guint i = 0; i < parts->len; i++)
-        bytes += g_array_index(parts, GcsPart, i).size;
-    if (parts->len == upload->parts && bytes == upload->bytes)
-        return true;
-    g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the server has %u parts and not the %u that were sent",
-                parts->len, upload->parts);
-    return false;
-}
-
-// `confirmed`: false where the answer was lost, so that the object must tell.
-static bool complete_parts(GcsUpload *upload, bool *confirmed, GError **error) {
-    g_autoptr(GArray) parts = g_array_new(FALSE, TRUE, sizeof(GcsPart));
-    if (!list_parts(upload, parts, error))
-        return false;
-    g_autofree char *body = gcs_parts_write(parts);
-    g_autofree char *url = upload_url(upload, "");
+    char *json = metadata(upload, whole);
+    g_auto(Reply) reply = {0};
     GcpRequest request = {.method = "POST",
-                          .url = url,
-                          .headers = (const char *[]){"Content-Type: application/xml", NULL},
-                          .body = body,
-                          .body_len = strlen(body),
-                          .auth = upload->auth};
+                          .url = url->str,
+                          .headers = (const char *[]){"Content-Type: application/json",
+                                                      "X-Upload-Content-Type: application/octet-stream", NULL},
+                          .body = json,
+                          .body_len = strlen(json),
+                          .auth = upload->auth,
+                          .on_header = take_header,
+                          .header_user = &reply};
     g_auto(HttpResponse) response = {0};
-    g_autoptr(GError) failed = NULL;
-    bool uncertain = false;
-    bool done = gcp_request(upload->client, &request, &upload->call, &response, &uncertain, &failed);
-    *confirmed = done;
-    if (!done && !(uncertain && stoop_error_is(failed, STOOP_ERROR_NOT_FOUND))) {
-        g_propagate_error(error, g_steal_pointer(&failed));
+    bool ok = gcp_request(upload->client, &request, &upload->call, &response, NULL, error);
+    free(json);
+    if (!ok)
+        return false;
+    const char *scheme = upload->auth == GCP_ANONYMOUS ? "http" : "https://";
+    if (!reply.session || !g_str_has_prefix(reply.session, scheme)) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the server named no session to upload to");
         return false;
     }
-    if (done && strstr(buf_text(&response.body), "<Error>")) {
-        g_autofree char *message = gcs_xml_text(buf_text(&response.body), "Message");
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the parts were not joined: %s", message ? message : "");
-        return false;
-    }
+    upload->session = g_steal_pointer(&reply.session);
     return true;
 }
 
-// Where the server's checksum is that of what was sent.
+// Takes note of "bytes=0-LAST": it can neither have lost what was let go here, nor have more than was sent.
+static bool take_range(GcsUpload *upload, const char *range, GError **error) {
+    guint64 last = 0;
+    bool some = *range != '\0';
+    bool known = !some || (g_str_has_prefix(range, "bytes=0-") &&
+                           g_ascii_string_to_unsigned(range + strlen("bytes=0-"), 10, 0, G_MAXINT64, &last, NULL));
+    uint64_t held = some ? last + 1 : 0;
+    if (known && held >= upload->start && held <= upload->start + upload->part.len) {
+        upload->held = held;
+        return true;
+    }
+    g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
+                "the server says that it has '%.40s', which cannot be: %" G_GUINT64_FORMAT " bytes were sent", range,
+                upload->start + upload->part.len);
+    return false;
+}
+
+// Whether the server's checksum is that of what was sent.
 static bool compare(const GcsUpload *upload, const HttpResponse *response, GError **error) {
     yyjson_doc *doc = response->body.len ? yyjson_read(response->body.data, response->body.len, 0) : NULL;
     yyjson_val *root = yyjson_doc_get_root(doc);
-    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, upload->bytes);
+    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, upload->start + upload->part.len);
     g_autofree char *crc = crc32c_text(upload->crc32c);
     bool same =
         yyjson_equals_str(yyjson_obj_get(root, "size"), size) && yyjson_equals_str(yyjson_obj_get(root, "crc32c"), crc);
@@ -265,35 +216,110 @@ static bool compare(const GcsUpload *upload, const HttpResponse *response, GErro
     return same;
 }
 
-// `needed`: false where the server has confirmed everything, so that not being allowed to look is no failure.
-static bool verify(GcsUpload *upload, bool needed, GError **error) {
-    g_autofree char *base = base_url(upload->client);
-    g_autoptr(GString) url = g_string_new(base);
-    g_string_append_printf(url, "/storage/v1/b/%s/o/", upload->bucket);
-    http_append_escaped(url, upload->name);
-    GcpRequest request = {.method = "GET", .url = url->str, .auth = upload->auth};
+// Puts what the server does not have yet; with `ask` nothing, to learn what it has. `again`: the failure may pass.
+static bool put(GcsUpload *upload, bool last, bool ask, bool *again, int64_t *retry_after_us, GError **error) {
+    uint64_t end = upload->start + upload->part.len;
+    size_t skip = (size_t)(ask ? upload->part.len : upload->held - upload->start);
+    size_t len = upload->part.len - skip;
+    g_autofree char *total = last ? g_strdup_printf("%" G_GUINT64_FORMAT, end) : g_strdup("*");
+    g_autofree char *range =
+        len > 0 ? g_strdup_printf("Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%s", upload->held,
+                                  end - 1, total)
+                : g_strdup_printf("Content-Range: bytes */%s", total);
+    g_autofree char *crc = crc32c_text(upload->crc32c);
+    g_autofree char *hash = g_strconcat("X-Goog-Hash: crc32c=", crc, NULL);
+    g_auto(Reply) reply = {0};
+    GcpRequest request = {.method = "PUT",
+                          .url = upload->session,
+                          .headers = (const char *[]){range, last ? hash : NULL, NULL},
+                          .body = buf_text(&upload->part) + skip,
+                          .body_len = len,
+                          // Whose bytes may have arrived is not repeated before it was asked what did.
+                          .once = !ask,
+                          .on_header = take_header,
+                          .header_user = &reply};
     g_auto(HttpResponse) response = {0};
-    g_autoptr(GError) failed = NULL;
-    if (gcp_request(upload->client, &request, &upload->call, &response, NULL, &failed))
-        return compare(upload, &response, error);
-    if (!needed && stoop_error_is(failed, STOOP_ERROR_FORBIDDEN))
-        return true;
-    g_propagate_error(error, g_steal_pointer(&failed));
+    g_autoptr(GError) failure = NULL;
+    bool done = gcp_request(upload->client, &request, &upload->call, &response, NULL, &failure);
+    if (done) {
+        upload->done = true;
+        if (last)
+            return compare(upload, &response, error);
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the server ended the upload before its end");
+        return false;
+    }
+    if (response.status == 308)
+        return take_range(upload, reply.range, error);
+    *again = stoop_error_is(failure, STOOP_ERROR_UNAVAILABLE);
+    *retry_after_us = response.retry_after_us;
+    g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
 
-static bool finish(GcsUpload *upload, GError **error) {
-    if (!upload->id)
-        return put(upload, upload->url, true, error) && verify(upload, false, error);
-    bool confirmed = false;
-    return (upload->part.len == 0 || send_part(upload, error)) && complete_parts(upload, &confirmed, error) &&
-           verify(upload, !confirmed, error);
+static bool has_time(const GcsUpload *upload, int64_t wait_us) {
+    return !cancel_is_set(upload->call.cancel) &&
+           clock_monotonic_us(upload->client->clock) + wait_us < upload->call.deadline_us;
+}
+
+// Sends what stands in `part` until the server has all of it, going on where it says that it stands.
+static bool send_part(GcsUpload *upload, bool last, GError **error) {
+    if (!upload->session && !begin_session(upload, last, error))
+        return false;
+    Backoff backoff = {.base_us = BACKOFF_BASE_US, .max_us = BACKOFF_MAX_US};
+    while (last ? !upload->done : upload->held < upload->start + upload->part.len) {
+        g_autoptr(GError) failure = NULL;
+        bool again = false;
+        int64_t retry_after_us = 0;
+        uint64_t before = upload->held;
+        bool ok = put(upload, last, false, &again, &retry_after_us, &failure);
+        if (ok && (upload->done || upload->held > before)) {
+            backoff.attempt = 0;
+            continue;
+        }
+        // It failed in a way that may pass, or the server took nothing.
+        int64_t wait_us = backoff_next_us(&backoff, upload->client->random32(upload->client->user));
+        if (retry_after_us > wait_us)
+            wait_us = retry_after_us;
+        if ((!ok && !again) || !has_time(upload, wait_us)) {
+            if (ok)
+                g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_TIMEOUT, "the server takes no more bytes");
+            else
+                g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        upload->client->wait_us(wait_us, upload->call.cancel, upload->client->user);
+        if (!ok && !put(upload, last, true, &again, &retry_after_us, error))
+            return false;
+    }
+    upload->start += upload->part.len;
+    buf_reset(&upload->part);
+    return true;
+}
+
+bool gcs_upload_write(GcsUpload *upload, const char *data, size_t len, GError **error) {
+    while (len > 0) {
+        // Sent only when more comes: the last part says that it is the last.
+        if (upload->part.len == PART && !send_part(upload, false, error)) {
+            upload->failed = true;
+            return false;
+        }
+        size_t piece = MIN(len, PART - upload->part.len);
+        if (!buf_append(&upload->part, data, piece)) {
+            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the part's buffer is full");
+            upload->failed = true;
+            return false;
+        }
+        upload->crc32c = gcp_crc32c(upload->crc32c, data, piece);
+        data += piece;
+        len -= piece;
+    }
+    return true;
 }
 
 bool gcs_upload_finish(GcsUpload *upload, GError **error) {
-    if (upload->failed || !finish(upload, error)) {
-        if (error && !*error)
-            g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload had failed before");
+    if (upload->failed)
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload had failed before");
+    if (upload->failed || !send_part(upload, true, error)) {
         gcs_upload_abort(upload);
         return false;
     }
@@ -302,11 +328,10 @@ bool gcs_upload_finish(GcsUpload *upload, GError **error) {
 }
 
 void gcs_upload_abort(GcsUpload *upload) {
-    if (upload->id) {
-        // A time of its own, and no cancellation: parts that are left cost money.
+    if (upload->session && !upload->done) {
+        // A time of its own, and no cancellation. The server says 499: "the client closed the request".
         GcpCall call = {.deadline_us = clock_monotonic_us(upload->client->clock) + ABORT_US};
-        g_autofree char *url = upload_url(upload, "");
-        GcpRequest request = {.method = "DELETE", .url = url, .auth = upload->auth};
+        GcpRequest request = {.method = "DELETE", .url = upload->session};
         g_auto(HttpResponse) response = {0};
         gcp_request(upload->client, &request, &call, &response, NULL, NULL);
     }

@@ -1,6 +1,7 @@
-// Uploads to Google Cloud Storage, piece by piece, in bounded memory: up to 8 MiB in one request, more in parts of that
-// size through the XML API. Each request carries checksums that the server verifies, and in the end the object is asked
-// whether it has the bytes that were sent. https://cloud.google.com/storage/docs/multipart-uploads
+// Uploads to Google Cloud Storage, piece by piece, in bounded memory: a resumable session gets chunks of 8 MiB, each
+// going on where the server says that it stands. In the end the object's size and CRC32C are compared with what was
+// sent; up to 8 MiB the server knows the checksums before, and refuses anything else.
+// https://cloud.google.com/storage/docs/performing-resumable-uploads
 #pragma once
 
 #include "gcp/gcp_client.h"
@@ -16,7 +17,7 @@ typedef struct GcsUpload GcsUpload;
 GcsUpload *gcs_upload_begin(GcpClient *client, const GcsObject *object, const GcpCall *call, GError **error);
 // After a failure only gcs_upload_abort is left.
 bool gcs_upload_write(GcsUpload *upload, const char *data, size_t len, GError **error);
-// True when the server confirmed the whole object. The upload is gone either way; on failure no part is left behind.
+// True when the server confirmed the whole object. The upload is gone either way; on failure nothing is left behind.
 bool gcs_upload_finish(GcsUpload *upload, GError **error);
 // Gives up: takes back what was sent. The upload is gone.
 void gcs_upload_abort(GcsUpload *upload);

@@ -22,12 +22,7 @@ static const ParamRow gcp_gcs_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const gcp_gcs_access[] = {"storage.objects.create",
-                                             "storage.objects.get",
-                                             "storage.multipartUploads.create",
-                                             "storage.multipartUploads.abort",
-                                             "storage.multipartUploads.listParts",
-                                             NULL};
+static const char *const gcp_gcs_access[] = {"storage.objects.create", NULL};
 
 struct OutputStream {
     GcsUpload *upload;
@@ -80,11 +75,11 @@ const Output output_gcp_gcs = {
     .info = {.name = "gcp:gcs",
              .summary = "Stores the artifact in a Google Cloud Storage bucket.",
              .description =
-                 "Up to 8 MiB go up in one request, more in parts of 8 MiB (the XML API's multipart upload; at most "
-                 "78 GiB), each with checksums that the server verifies. In the end size and CRC32C of the object are "
-                 "compared with what was sent, where Stoop may read them (`storage.objects.get`). Parts are tried "
-                 "again; a failed upload is taken back, so that no part is left behind. If Stoop itself is killed, "
-                 "parts stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`.\n"
+                 "Goes up in chunks of 8 MiB of a resumable upload, each going on where the server says that it "
+                 "stands after a failure. In the end the size and the CRC32C that the server has are compared with "
+                 "what was sent; up to 8 MiB it knows the checksums before and refuses anything else. A failed upload "
+                 "is taken back; should Stoop itself be killed, the server forgets it within a week. An object of "
+                 "the same name is replaced only with `storage.objects.delete`.\n"
                  "\n"
                  "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, else "
                  "as the metadata server of the machine or pod says. STORAGE_EMULATOR_HOST names another server, "

@@ -1,6 +1,7 @@
 """gcp:gcs against gcp-storage-emulator, and in parts against a server that verifies checksums; gcp:function against a
 Google of the test's own, which checks every signature with openssl."""
 import base64
+import hashlib
 import http.client
 import http.server
 import json
@@ -84,25 +85,34 @@ class Storage(Case):
     def state(self, port, **change):
         return json.loads(fetch(port, "/state", "POST" if change else "GET", json.dumps(change) if change else None)[1])
 
-    def test_parts(self):
+    def test_chunks(self):
         port = self.serve(PYTHON, FIXTURES + "/cloud_storage.py")
         server, digest = self.big(port, prefix="big/", storage_class="NEARLINE")
-        self.state(port, fail={"PUT": 2, "POST": 1})  # busy at first
+        self.state(port, fail={"PUT": 2, "POST": 1}, cut=2)  # busy at first, and then connections break
         self.stored(server, pod_event(self.ns, "web"))
         state = self.state(port)
         (name, stored), = state["objects"].items()
         self.assertTrue(name.startswith("evidence/big/20"), name)
         self.assertEqual((stored["sha256"], stored["size"]), (digest, str(20 << 20)))
-        self.assertEqual(state["unfinished"], {})
+        self.assertEqual(stored["class"], "NEARLINE")
+        self.assertEqual((state["unfinished"], state["cut"]), ({}, 0))
 
-    def test_a_failed_upload_leaves_no_part(self):
+    def test_chunks_in_the_emulator(self):
+        port = self.serve(EMULATOR, "start", "--in-memory", "--host=127.0.0.1", "--default-bucket=evidence", "--port")
+        server, digest = self.big(port)
+        self.stored(server, pod_event(self.ns, "web"))
+        (item,) = json.loads(fetch(port, "/storage/v1/b/evidence/o")[1])["items"]
+        self.assertEqual(hashlib.sha256(fetch(port, "/evidence/" + item["name"])[1]).hexdigest(), digest)
+
+    def test_a_failed_upload_leaves_nothing(self):
         port = self.serve(PYTHON, FIXTURES + "/cloud_storage.py")
-        server, _ = self.big(port)
-        self.state(port, fail={"GET": -1})  # the parts cannot be listed
+        server, _ = self.big(port, config={"limits": {"action_seconds": 5}})
+        self.state(port, cut=1000)  # half of the rest each time, and no end
         self.post(server, pod_event(self.ns, "web"))
         wait("it is told", lambda: server.log(status="failure"), 60)
         state = self.state(port)
         self.assertEqual((state["objects"], state["unfinished"]), ({}, {}))
+        self.assertGreater(state["began"], 0)
 
     def test_a_server_that_goes_away(self):
         port = self.serve(PYTHON, FIXTURES + "/cloud_storage.py")

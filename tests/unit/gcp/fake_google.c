@@ -44,6 +44,22 @@ static bool has_header(const HttpRequest *request, const char *header) {
     return false;
 }
 
+// Gives the header that an answer begins with, and returns its body.
+static const char *give_header(const HttpRequest *request, const char *answer) {
+    static const char *const names[] = {"Location", "Range"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        size_t len = strlen(names[i]);
+        if (strncmp(answer, names[i], len) != 0 || answer[len] != ':')
+            continue;
+        const char *end = strchrnul(answer, '\n');
+        g_autofree char *value = g_strndup(answer + len + 2, (gsize)(end - answer) - len - 2);
+        if (request->on_header)
+            request->on_header(names[i], value, request->header_user);
+        return *end ? end + 1 : end;
+    }
+    return answer;
+}
+
 static bool perform(HttpTransport *transport, const HttpRequest *request, HttpResponse *response, GError **error) {
     FakeGoogle *fake = (FakeGoogle *)transport;
     const Exchange *exchange = fake->next;
@@ -69,7 +85,7 @@ static bool perform(HttpTransport *transport, const HttpRequest *request, HttpRe
     }
     response->status = exchange->status;
     response->body.max = 1 << 20;
-    g_assert_true(buf_append_text(&response->body, exchange->answer ? exchange->answer : ""));
+    g_assert_true(buf_append_text(&response->body, give_header(request, exchange->answer ? exchange->answer : "")));
     return true;
 }
 

@@ -8,7 +8,7 @@ typedef struct {
     const char *header;  // one that must be there; NULL: any
     const char *body;    // exactly; NULL: any; ends with '*': what it begins with
     int status;          // 0: the connection breaks after the request was sent
-    const char *answer;
+    const char *answer;  // its body; a first line "Location: …" or "Range: …" is a header
 } Exchange;
 
 typedef struct FakeGoogle FakeGoogle;

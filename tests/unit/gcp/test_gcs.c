@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "fake_google.h"
 #include "gcp/gcp_crc32c.h"
-#include "gcp/gcs_parts.h"
 #include "gcp/gcs_upload.h"
 
 #include <string.h>
@@ -10,8 +9,14 @@
 #define END                                                                                                            \
     { NULL, NULL, NULL, 0, NULL }
 #define BASE "http://store.test"
-#define OBJECT BASE "/bucket/a/b%20c"
-#define LOOK "GET " BASE "/storage/v1/b/bucket/o/a%2Fb%20c"
+#define START "POST " BASE "/upload/storage/v1/b/bucket/o?uploadType=resumable"
+#define SESSION BASE "/session?upload_id=secret"
+#define BEGUN                                                                                                          \
+    { START, NULL, NULL, 200, "Location: " SESSION }
+#define PUT(range, status, answer)                                                                                     \
+    { "PUT " SESSION, "Content-Range: bytes " range, NULL, status, answer }
+#define TAKEN_BACK                                                                                                     \
+    { "DELETE " SESSION, NULL, "", 499, "" }
 static const char *const emulator[] = {"STORAGE_EMULATOR_HOST=store.test", NULL};
 static const GcsObject object = {"bucket", "a/b c", NULL, NULL};
 enum { MIB = 1 << 20, PART = 8 * MIB };
@@ -33,138 +38,175 @@ static GcsUpload *begin(FakeGoogle *fake, const GcsObject *of) {
     return upload;
 }
 
+static void finish_well(GcsUpload *upload) {
+    g_autoptr(GError) error = NULL;
+    gcs_upload_finish(upload, &error);
+    g_assert_no_error(error);
+}
+
+static void finish_badly(GcsUpload *upload, const char *why) {
+    g_autoptr(GError) error = NULL;
+    g_assert_false(gcs_upload_finish(upload, &error));
+    if (!strstr(error->message, why))
+        g_error("'%s' is not in '%s'", why, error->message);
+    g_assert_null(strstr(error->message, "secret"));
+}
+
 static void test_small(void) {
-    const Exchange exchanges[] = {{"PUT " OBJECT, "Content-MD5: XrY7u+Ae7tCTyyK7j1rNww==", "hello world", 503, "busy"},
-                                  {"PUT " OBJECT, "x-goog-hash: crc32c=yZRlqg==", "hello world", 200, ""},
-                                  {LOOK, NULL, NULL, 200, "{\"size\":\"11\",\"crc32c\":\"yZRlqg==\"}"},
-                                  {"PUT " OBJECT, "x-goog-storage-class: NEARLINE", "", 200, ""},
-                                  {LOOK, NULL, NULL, 403, ""}, // the server has verified it by itself
-                                  {"PUT " OBJECT, NULL, "x", 200, ""},
-                                  {LOOK, NULL, NULL, 200, "{\"size\":\"1\",\"crc32c\":\"AAAAAA==\"}"},
-                                  END};
+    const Exchange exchanges[] = {
+        // Everything is at hand: the server is told what it must get.
+        {START, "Content-Type: application/json",
+         "{\"name\":\"a/b c\",\"contentType\":\"application/octet-stream\",\"crc32c\":\"yZRlqg==\",\"md5Hash\":"
+         "\"XrY7u+Ae7tCTyyK7j1rNww==\"}",
+         503, "busy"},
+        BEGUN,
+        {"PUT " SESSION, "Content-Range: bytes 0-10/11", "hello world", 200,
+         "{\"size\":\"11\",\"crc32c\":\"yZRlqg==\"}"},
+        // Nothing at all.
+        {START "&kmsKeyName=projects%2Fp%2Fk", NULL,
+         "{\"name\":\"a/b c\",\"contentType\":\"application/octet-stream\",\"storageClass\":\"NEARLINE\",\"crc32c\":"
+         "\"AAAAAA==\",\"md5Hash\":\"1B2M2Y8AsgTpgAmY7PhCfg==\"}",
+         200, "Location: " SESSION},
+        {"PUT " SESSION, "Content-Range: bytes */0", "", 201, "{\"size\":\"0\",\"crc32c\":\"AAAAAA==\"}"},
+        // Not what was sent.
+        BEGUN,
+        {"PUT " SESSION, "X-Goog-Hash: crc32c=qTxfkw==", "x", 200, "{\"size\":\"1\",\"crc32c\":\"AAAAAA==\"}"},
+        END};
     FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
     g_autoptr(GError) error = NULL;
     GcsUpload *upload = begin(fake, &object);
     g_assert_true(gcs_upload_write(upload, "hello ", 6, &error) && gcs_upload_write(upload, "world", 5, &error));
-    gcs_upload_finish(upload, &error);
-    g_assert_no_error(error);
+    finish_well(upload);
     GcsObject near = object;
     near.storage_class = "NEARLINE";
-    gcs_upload_finish(begin(fake, &near), &error);
-    g_assert_no_error(error);
+    near.kms_key = "projects/p/k";
+    finish_well(begin(fake, &near));
     upload = begin(fake, &object);
     g_assert_true(gcs_upload_write(upload, "x", 1, &error));
-    g_assert_false(gcs_upload_finish(upload, &error));
-    g_assert_nonnull(strstr(error->message, "is not what was sent"));
+    finish_badly(upload, "is not what was sent");
     fake_google_free(fake);
 }
 
-#define LIST(parts) "<?xml?><ListPartsResult xmlns='x'><IsTruncated>false</IsTruncated>" parts "</ListPartsResult>"
-#define LISTED(number, etag, size)                                                                                     \
-    "<Part><PartNumber>" number "</PartNumber><ETag>&quot;" etag "&quot;</ETag><Size>" size "</Size></Part>"
-#define BEGIN                                                                                                          \
-    { "POST " OBJECT "?uploads", NULL, "", 200, "<InitiateMultipartUploadResult><UploadId>id/1</UploadId></x>" }
-
-// 8 MiB and `more` bytes.
-static GcsUpload *write_big(FakeGoogle *fake, size_t more) {
+// 8 MiB and `more` bytes; `fails`: the last write does.
+static GcsUpload *write_big(FakeGoogle *fake, size_t more, bool fails) {
     g_autoptr(GError) error = NULL;
     GcsUpload *upload = begin(fake, &object);
     g_autofree char *piece = g_malloc0(MIB);
     for (int i = 0; i < 8; i++)
         g_assert_true(gcs_upload_write(upload, piece, MIB, &error));
-    if (more > 0)
-        gcs_upload_write(upload, piece, more, &error);
+    g_assert_true((more == 0 || gcs_upload_write(upload, piece, more, &error)) == !fails);
+    g_assert_true((error != NULL) == fails);
     return upload;
 }
 
-static char *crc_of_zeros(size_t len) {
+static char *stored_zeros(size_t len) {
     g_autofree char *zeros = g_malloc0(len);
     uint32_t crc = gcp_crc32c(0, zeros, len);
     guchar bytes[4] = {crc >> 24 & 0xff, crc >> 16 & 0xff, crc >> 8 & 0xff, crc & 0xff};
-    return g_base64_encode(bytes, 4);
+    g_autofree char *text = g_base64_encode(bytes, 4);
+    return g_strdup_printf("{\"size\":\"%" G_GSIZE_FORMAT "\",\"crc32c\":\"%s\"}", len, text);
 }
 
-static void test_parts(void) {
-    g_autofree char *crc = crc_of_zeros(PART + 5);
-    g_autofree char *look = g_strdup_printf("{\"size\":\"8388613\",\"crc32c\":\"%s\"}", crc);
+static void test_chunks(void) {
+    g_autofree char *stored = stored_zeros(PART + 5);
     const Exchange exchanges[] = {
-        BEGIN,
-        {"PUT " OBJECT "?uploadId=id%2F1&partNumber=1", NULL, NULL, 0, NULL}, // breaks, and is sent again
-        {"PUT " OBJECT "?uploadId=id%2F1&partNumber=1", NULL, NULL, 200, ""},
-        {"PUT " OBJECT "?uploadId=id%2F1&partNumber=2", NULL, NULL, 200, ""},
-        {"GET " OBJECT "?uploadId=id%2F1", NULL, NULL, 200, LIST(LISTED("1", "aa", "8388608") LISTED("2", "bb", "5"))},
-        {"POST " OBJECT "?uploadId=id%2F1", NULL,
-         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>&quot;aa&quot;</ETag></"
-         "Part><Part><PartNumber>2"
-         "</PartNumber><ETag>&quot;bb&quot;</ETag></Part></CompleteMultipartUpload>",
-         503, ""},
-        // The first try did it.
-        {"POST " OBJECT "?uploadId=id%2F1", NULL, NULL, 404, "<Error><Code>NoSuchUpload</Code></Error>"},
-        {LOOK, NULL, NULL, 200, look},
+        {START, NULL, "{\"name\":\"a/b c\",\"contentType\":\"application/octet-stream\"}", 200, "Location: " SESSION},
+        PUT("0-8388607/*", 0, NULL),                           // breaks
+        PUT("*/*", 503, "busy"),                               // what did arrive?
+        PUT("*/*", 308, "Range: bytes=0-262143"),              // a part of it
+        PUT("262144-8388607/*", 503, "busy"),                  // again
+        PUT("*/*", 308, "Range: bytes=0-262143"),              // nothing of it
+        PUT("262144-8388607/*", 308, "Range: bytes=0-524287"), // a part, without a failure
+        PUT("524288-8388607/*", 308, "Range: bytes=0-524287"), // nothing, without a failure
+        PUT("524288-8388607/*", 308, "Range: bytes=0-8388607"),
+        {"PUT " SESSION, "Content-Range: bytes 8388608-8388612/8388613", NULL, 0, NULL},
+        PUT("*/8388613", 308, "Range: bytes=0-8388612"), // has it all, and has not ended
+        PUT("*/8388613", 200, stored),
         END};
     FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
-    g_autoptr(GError) error = NULL;
-    gcs_upload_finish(write_big(fake, 5), &error);
-    g_assert_no_error(error);
+    finish_well(write_big(fake, 5, false));
     fake_google_free(fake);
 }
 
-static void test_just_one_part(void) {
-    g_autofree char *crc = crc_of_zeros(PART);
-    g_autofree char *look = g_strdup_printf("{\"size\":\"8388608\",\"crc32c\":\"%s\"}", crc);
-    const Exchange exchanges[] = {{"PUT " OBJECT, NULL, NULL, 200, ""}, {LOOK, NULL, NULL, 200, look}, END};
+// The answer to the end was lost.
+static void test_lost_end(void) {
+    g_autofree char *stored = stored_zeros(PART);
+    const Exchange exchanges[] = {BEGUN, PUT("0-8388607/8388608", 500, ""), PUT("*/8388608", 200, stored), END};
     FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
-    g_autoptr(GError) error = NULL;
-    gcs_upload_finish(write_big(fake, 0), &error);
-    g_assert_no_error(error);
+    finish_well(write_big(fake, 0, false));
     fake_google_free(fake);
 }
 
 static void test_nothing_is_left(void) {
-    const Exchange refused[] = {
-        BEGIN,
-        {"PUT " OBJECT "?uploadId=id%2F1&partNumber=1", NULL, NULL, 403, "<Error><Message>no</Message></Error>"},
-        {"DELETE " OBJECT "?uploadId=id%2F1", NULL, NULL, 204, ""},
-        END};
-    FakeGoogle *fake = fake_google_new(refused, NULL, emulator);
-    gcs_upload_abort(write_big(fake, 5));
+    static const struct {
+        Exchange put;
+        const char *why;
+    } bad[] = {
+        {PUT("0-8388607/*", 403, "{\"error\":{\"message\":\"no\"}}"), "HTTP 403: no"},
+        {PUT("0-8388607/*", 410, ""), "HTTP 410"}, // the session is over
+        {PUT("0-8388607/*", 308, "Range: bytes=0-8388608"), "which cannot be"},
+        {PUT("0-8388607/*", 308, "Range: bytes=1-5"), "which cannot be"},
+        {PUT("0-8388607/*", 308, "Range: bytes=0--5"), "which cannot be"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        const Exchange exchanges[] = {BEGUN, bad[i].put, TAKEN_BACK, END};
+        FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
+        g_autofree char *piece = g_malloc0(PART);
+        GcsUpload *upload = begin(fake, &object);
+        g_autoptr(GError) error = NULL;
+        g_assert_true(gcs_upload_write(upload, piece, PART, &error));
+        g_assert_false(gcs_upload_write(upload, piece, 1, &error));
+        g_assert_nonnull(strstr(error->message, bad[i].why));
+        g_assert_null(strstr(error->message, "secret"));
+        if (i % 2)
+            gcs_upload_abort(upload);
+        else
+            finish_badly(upload, "had failed before");
+        fake_google_free(fake);
+    }
+    // What was let go here is lost there.
+    const Exchange lost[] = {BEGUN, PUT("0-8388607/*", 308, "Range: bytes=0-8388607"),
+                             PUT("8388608-8388612/8388613", 308, "Range: bytes=0-262143"), TAKEN_BACK, END};
+    FakeGoogle *fake = fake_google_new(lost, NULL, emulator);
+    finish_badly(write_big(fake, 5, false), "which cannot be");
     fake_google_free(fake);
-    // A part that the server lost.
-    const Exchange lost[] = {BEGIN,
-                             {"PUT " OBJECT "?uploadId=id%2F1&partNumber=1", NULL, NULL, 200, ""},
-                             {"PUT " OBJECT "?uploadId=id%2F1&partNumber=2", NULL, NULL, 200, ""},
-                             {"GET " OBJECT "?uploadId=id%2F1", NULL, NULL, 200, LIST(LISTED("1", "aa", "8388608"))},
-                             {"DELETE " OBJECT "?uploadId=id%2F1", NULL, NULL, 204, ""},
-                             END};
-    fake = fake_google_new(lost, NULL, emulator);
-    g_autoptr(GError) error = NULL;
-    g_assert_false(gcs_upload_finish(write_big(fake, 5), &error));
-    g_assert_nonnull(strstr(error->message, "has 1 parts and not the 2"));
+    // Ended by the server: there is nothing to take back.
+    const Exchange ended[] = {BEGUN, PUT("0-8388607/*", 200, "{}"), END};
+    fake = fake_google_new(ended, NULL, emulator);
+    finish_badly(write_big(fake, 5, true), "had failed before");
     fake_google_free(fake);
     // Nothing was begun: nothing is asked.
     const Exchange none[] = {END};
     fake = fake_google_new(none, NULL, emulator);
-    gcs_upload_abort(write_big(fake, 0));
+    gcs_upload_abort(write_big(fake, 0, false));
     fake_google_free(fake);
 }
 
-static void test_part_lists(void) {
-    static const char *const bad[] = {
-        "",
-        "<html>",
-        LIST(LISTED("2", "aa", "5")),
-        LIST(LISTED("1", "a<b", "5")),
-        LIST(LISTED("1", "", "5")),
-        LIST(LISTED("1", "aa", "-5")),
-        LIST("<Part><PartNumber>1</PartNumber></Part>"),
-        "<ListPartsResult><IsTruncated>true</IsTruncated></ListPartsResult>",
-    };
+// A server that never takes anything ends with the upload's time: 30 s, and waits of 0.1 s doubling to 5 s.
+static void test_stuck(void) {
+    Exchange exchanges[16] = {BEGUN};
+    size_t count = 1;
+    for (; count < 12; count++)
+        exchanges[count] = (Exchange)PUT("0-8388607/*", 308, "");
+    exchanges[count] = (Exchange)TAKEN_BACK;
+    FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
+    g_autoptr(GError) error = NULL;
+    GcsUpload *upload = begin(fake, &object);
+    g_autofree char *piece = g_malloc0(PART);
+    g_assert_true(gcs_upload_write(upload, piece, PART, &error));
+    g_assert_false(gcs_upload_write(upload, piece, 1, &error));
+    g_assert_error(error, STOOP_ERROR, STOOP_ERROR_TIMEOUT);
+    gcs_upload_abort(upload);
+    fake_google_free(fake);
+}
+
+static void test_no_session(void) {
+    static const char *const bad[] = {"", "Location: ftp://x", "Location: "};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autoptr(GArray) parts = g_array_new(FALSE, TRUE, sizeof(GcsPart));
-        g_autoptr(GError) error = NULL;
-        bool more = false;
-        g_assert_false(gcs_parts_read(bad[i], parts, &more, &error));
-        g_assert_nonnull(error);
+        const Exchange exchanges[] = {{START, NULL, NULL, 200, bad[i]}, END};
+        FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
+        finish_badly(begin(fake, &object), "named no session");
+        fake_google_free(fake);
     }
 }
 
@@ -187,10 +229,11 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/gcp/crc32c", test_crc32c);
     g_test_add_func("/gcp/gcs/small", test_small);
-    g_test_add_func("/gcp/gcs/parts", test_parts);
-    g_test_add_func("/gcp/gcs/one-part", test_just_one_part);
+    g_test_add_func("/gcp/gcs/chunks", test_chunks);
+    g_test_add_func("/gcp/gcs/lost-end", test_lost_end);
     g_test_add_func("/gcp/gcs/nothing-left", test_nothing_is_left);
-    g_test_add_func("/gcp/gcs/lists", test_part_lists);
+    g_test_add_func("/gcp/gcs/stuck", test_stuck);
+    g_test_add_func("/gcp/gcs/no-session", test_no_session);
     g_test_add_func("/gcp/gcs/names", test_names);
     return g_test_run();
 }
