@@ -17,24 +17,87 @@ static const ParamRow log_rows[] = {
     PARAM_ROW_END,
 };
 
-enum { LONGEST_TEXT = 64 * 1024 };
+enum { LONGEST_TEXT = 64 * 1024, LINE_KEPT = 1024, LONGEST_COMPARED = 4096 };
+#define END_US (5 * G_USEC_PER_SEC)
+
+// The start of a line that has no end yet, and how long it is so far.
+typedef struct {
+    char text[LINE_KEPT];
+    size_t kept, len;
+} OpenLine;
 
 // Where the bytes go: the output where the rule has one, else the text for the log line.
 typedef struct {
     ArtifactSink *sink;
     PlainText text;
+    OpenLine last;
     bool ended_line;
 } LogTarget;
+
+static void note_line(OpenLine *line, const char *data, size_t len) {
+    const char *newline = memrchr(data, '\n', len);
+    if (newline) {
+        line->kept = line->len = 0;
+        len -= (size_t)(newline + 1 - data);
+        data = newline + 1;
+    }
+    size_t taken = MIN(len, sizeof line->text - line->kept);
+    memcpy(line->text + line->kept, data, taken);
+    line->kept += taken;
+    line->len += len;
+}
 
 static bool take(const char *data, size_t len, void *user, GError **error) {
     LogTarget *target = user;
     if (len == 0)
         return true;
     target->ended_line = data[len - 1] == '\n';
+    note_line(&target->last, data, len);
     if (target->sink)
         return target->sink->write(target->sink, data, len, error);
     plain_text_add(&target->text, data, len);
     return true;
+}
+
+static bool take_line(const char *data, size_t len, void *user, GError **error) {
+    OpenLine *line = user;
+    size_t taken = MIN(len, sizeof line->text - line->kept);
+    memcpy(line->text + line->kept, data, taken);
+    line->kept += taken;
+    return true;
+}
+
+static void set_broken(const char *why, GError **error) {
+    g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE,
+                "the connection to the node broke before the end of the log was seen%s%s", why ? ": " : "",
+                why ? why : "");
+}
+
+// When its connection to the kubelet breaks, the API server ends the log as if that were all of it. So the kubelet must
+// still be there afterwards, and a log that ends within a line must have no other line behind that.
+static bool end_was_seen(const ActionContext *context, const KubePath *path, const char *container,
+                         const OpenLine *last, GError **error) {
+    g_autofree char *query = g_strdup_printf("container=%s&tailLines=1&limitBytes=%d", container, LINE_KEPT);
+    KubeCall call = action_call(context);
+    call.deadline_us = MIN(call.deadline_us, clock_monotonic_us(context->clock) + END_US);
+    call.first_word = true; // a kubelet that comes back soon was gone all the same
+    OpenLine now = {0};
+    g_autoptr(GError) failure = NULL;
+    if (kube_stream(context->clients->kube, path, query, &call, take_line, &now, &failure)) {
+        // Of a long line the runtime makes several, so that the last one says nothing about its start.
+        if (last->len > LONGEST_COMPARED || (last->kept <= now.kept && memcmp(last->text, now.text, last->kept) == 0))
+            return true;
+        set_broken(NULL, error);
+        return false;
+    }
+    // The pod went, or the container begins anew: that was after its log was read, since the node answers.
+    if (stoop_error_is(failure, STOOP_ERROR_NOT_FOUND) || stoop_error_is(failure, STOOP_ERROR_INVALID))
+        return true;
+    if (stoop_error_is(failure, STOOP_ERROR_CANCELLED))
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else
+        set_broken(failure->message, error);
+    return false;
 }
 
 static bool stream_container(const ActionContext *context, const char *container, LogTarget *target, GError **error) {
@@ -45,7 +108,8 @@ static bool stream_container(const ActionContext *context, const char *container
     g_autofree char *escaped = g_uri_escape_string(container, NULL, FALSE);
     g_autofree char *query = g_strdup_printf("container=%s&tailLines=%" G_GINT64_FORMAT, escaped, params->tail_lines);
     KubeCall call = action_call(context);
-    if (kube_stream(context->clients->kube, &path, query, &call, take, target, error))
+    if (kube_stream(context->clients->kube, &path, query, &call, take, target, error) &&
+        end_was_seen(context, &path, escaped, &target->last, error))
         return true;
     target_explain(context, error);
     g_prefix_error(error, "the log of the container '%s': ", container);
@@ -139,32 +203,34 @@ static const PluginPermission log_permissions[] = {
 };
 
 const Actionner actionner_kubernetes_log = {
-    .info = {.name = "kubernetes:log",
-             .summary = "Gets the end of the pod's log.",
-             .description =
-                 "The container is the one that the event names (`container.id`, `container.name`); where it names "
-                 "none of the pod's, the logs of all containers that have started follow each other, each after a "
-                 "line with its name.\n"
-                 "\n"
-                 "With an output the log is streamed there as `<pod>.log`, whatever its size, byte by byte as it is, "
-                 "up to the limits of size and time. Without an output the last 64 KiB stand in the field `output` of "
-                 "the log line, without terminal codes. With `k8s.pod.uid` in the event, the log of a namesake is not "
-                 "taken for the pod's: the result is `stale`.",
-             .params = {.size = sizeof(LogParams), .rows = log_rows},
-             .example = "- action: Get logs of the pod\n"
-                        "  actionner: kubernetes:log\n"
-                        "  parameters:\n"
-                        "    tail_lines: 200\n"
-                        "  output:\n"
-                        "    target: local:file\n"
-                        "    parameters:\n"
-                        "      destination: /var/lib/stoop/artifacts\n",
-             .permissions = log_permissions,
-             .default_continue = true,
-             .output = MAY_HAVE_OUTPUT,
-             .required_fields = log_required,
-             .source = "syscalls",
-             .long_running = true,
-             .deadline_ms = 60000},
+    .info =
+        {.name = "kubernetes:log",
+         .summary = "Gets the end of the pod's log.",
+         .description =
+             "The container is the one that the event names (`container.id`, `container.name`); where it names "
+             "none of the pod's, the logs of all containers that have started follow each other, each after a "
+             "line with its name.\n"
+             "\n"
+             "With an output the log is streamed there as `<pod>.log`, whatever its size, byte by byte as it is, "
+             "up to the limits of size and time. Without an output the last 64 KiB stand in the field `output` of "
+             "the log line, without terminal codes. With `k8s.pod.uid` in the event, the log of a namesake is not "
+             "taken for the pod's: the result is `stale`. A connection to the node that breaks before the end of the "
+             "log is a failure.",
+         .params = {.size = sizeof(LogParams), .rows = log_rows},
+         .example = "- action: Get logs of the pod\n"
+                    "  actionner: kubernetes:log\n"
+                    "  parameters:\n"
+                    "    tail_lines: 200\n"
+                    "  output:\n"
+                    "    target: local:file\n"
+                    "    parameters:\n"
+                    "      destination: /var/lib/stoop/artifacts\n",
+         .permissions = log_permissions,
+         .default_continue = true,
+         .output = MAY_HAVE_OUTPUT,
+         .required_fields = log_required,
+         .source = "syscalls",
+         .long_running = true,
+         .deadline_ms = 60000},
     .run = log_run,
 };

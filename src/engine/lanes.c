@@ -5,7 +5,9 @@
 #include <string.h>
 
 static const int64_t IDLE_US = 10 * G_USEC_PER_SEC;
-static const int64_t OVERDUE_US = 2 * G_USEC_PER_SEC;
+// What an action may take beyond its deadline. A long one still stores what came, takes an upload back, ends its
+// container.
+static const int64_t OVERDUE_US = 2 * G_USEC_PER_SEC, LONG_OVERDUE_US = 25 * G_USEC_PER_SEC;
 static const int64_t TELL_US = 200 * 1000; // after so long the log hears of an action that has not ended
 
 Job *job_new(const Event *event, RuleSet *set, const Rule *const *matches, unsigned count) {
@@ -467,7 +469,10 @@ void lanes_watch(Engine *engine) {
         // What is under way must not stay out of the log because an API server hangs.
         if (worker->action && now_us >= worker->began_us + TELL_US)
             log_batch_flush(&worker->log);
-        if (!worker->action || worker->reported || now_us < worker->deadline_us + OVERDUE_US)
+        if (!worker->action || worker->reported)
+            continue;
+        bool is_long = worker->action->actionner->long_running;
+        if (now_us < worker->deadline_us + (is_long ? LONG_OVERDUE_US : OVERDUE_US))
             continue;
         worker->reported = true;
         metric_add(engine->metrics.overdue, 1);

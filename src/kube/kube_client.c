@@ -92,7 +92,7 @@ KubeRequest kube_request_init(KubeClient *client, const char *method, const char
     return (KubeRequest){
         .method = method,
         .url = url,
-        .repeat = KUBE_REPEAT_SAFE,
+        .repeat = call && call->first_word ? KUBE_REPEAT_TOLD : KUBE_REPEAT_SAFE,
         .deadline_us =
             call && call->deadline_us ? call->deadline_us : clock_monotonic_us(client->clock) + DEFAULT_DEADLINE_US,
         .cancel = call ? call->cancel : NULL,

@@ -31,6 +31,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KubeClient, kube_client_free)
 typedef struct {
     int64_t deadline_us; // clock_monotonic_us; 0: 10 s from now
     const Cancel *cancel;
+    bool first_word; // a 500, 502 or 503 of a GET is the answer, and not tried again: the node's state now is asked for
 } KubeCall;
 
 // Where a resource lives. `group` "" is the core group (/api/v1). `plural` as in URLs ("pods"). `resource_namespace`

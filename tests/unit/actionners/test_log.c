@@ -7,6 +7,7 @@
 
 #define GET_POD "GET /api/v1/namespaces/shop/pods/web-1"
 #define LOG(container, lines) GET_POD "/log?container=" container "&tailLines=" lines
+#define LAST(container) GET_POD "/log?container=" container "&tailLines=1&limitBytes=1024"
 #define FIELDS "\"k8s.pod.name\":\"web-1\",\"k8s.ns.name\":\"shop\""
 #define EVENT(more) "{\"output_fields\":{" FIELDS more "}}"
 #define ONE                                                                                                            \
@@ -26,8 +27,10 @@
     { NULL, NULL, 0, NULL, NULL }
 
 static void test_one_container(void) {
-    const Exchange exchanges[] = {
-        {GET_POD, NULL, 200, ONE, NULL}, {LOG("web", "20"), NULL, 200, "a\n\x1b[31mred\x1b[0m\n", NULL}, END};
+    const Exchange exchanges[] = {{GET_POD, NULL, 200, ONE, NULL},
+                                  {LOG("web", "20"), NULL, 200, "a\n\x1b[31mred\x1b[0m\n", NULL},
+                                  {LAST("web"), NULL, 200, "one more\n", NULL},
+                                  END};
     g_auto(Run) run = {0};
     run_against(exchanges, "kubernetes:log", EVENT(""), NULL, &run);
     assert_result(&run, ACTION_SUCCESS, "container 'web'");
@@ -37,16 +40,19 @@ static void test_one_container(void) {
 
 static void test_named_container(void) {
     static const struct {
-        const char *event, *log;
+        const char *event, *log, *last;
     } cases[] = {
-        {EVENT(",\"container.id\":\"fedcba987654\",\"container.name\":\"web\""), LOG("side", "5")},
-        {EVENT(",\"container.name\":\"side\""), LOG("side", "5")},
-        {EVENT(",\"container.name\":\"k8s_side_web-1_shop_0a_0\""), LOG("side", "5")},
+        {EVENT(",\"container.id\":\"fedcba987654\",\"container.name\":\"web\""), LOG("side", "5"), LAST("side")},
+        {EVENT(",\"container.name\":\"side\""), LOG("side", "5"), LAST("side")},
+        {EVENT(",\"container.name\":\"k8s_side_web-1_shop_0a_0\""), LOG("side", "5"), LAST("side")},
         // An id that is not there any more: the name says which it was.
-        {EVENT(",\"container.id\":\"999999999999\",\"container.name\":\"web\""), LOG("web", "5")},
+        {EVENT(",\"container.id\":\"999999999999\",\"container.name\":\"web\""), LOG("web", "5"), LAST("web")},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL}, {cases[i].log, NULL, 200, "text\n", NULL}, END};
+        const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL},
+                                      {cases[i].log, NULL, 200, "text\n", NULL},
+                                      {cases[i].last, NULL, 200, "text\n", NULL},
+                                      END};
         g_auto(Run) run = {0};
         run_against(exchanges, "kubernetes:log", cases[i].event, "tail_lines: 5", &run);
         assert_result(&run, ACTION_SUCCESS, "was read");
@@ -57,8 +63,10 @@ static void test_named_container(void) {
 static void test_all_containers(void) {
     const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL},
                                   {LOG("web", "20"), NULL, 200, "from web", NULL},
+                                  {LAST("web"), NULL, 200, "from web\n", NULL},
                                   {LOG("side", "20"), NULL, 400, STATUS(400, "BadRequest"), NULL},
                                   {LOG("setup", "20"), NULL, 200, "", NULL},
+                                  {LAST("setup"), NULL, 200, "", NULL},
                                   END};
     g_auto(Run) run = {0};
     run_against(exchanges, "kubernetes:log", EVENT(",\"container.name\":\"unknown\""), NULL, &run);
@@ -94,6 +102,46 @@ static void test_gone_and_namesake(void) {
     run_against(namesake, "kubernetes:log", EVENT(",\"k8s.pod.uid\":\"u-0\""), NULL, &second);
     assert_result(&second, ACTION_STALE, "another one now");
     g_assert_cmpstr(second.result.log, ==, NULL);
+}
+
+#define TEXT_64 "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr"
+#define TEXT_1K                                                                                                        \
+    TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64    \
+        TEXT_64 TEXT_64
+#define LONG_LINE TEXT_1K TEXT_1K TEXT_1K TEXT_1K "."
+
+// The API server ends a log like any other when the kubelet goes in its middle: what comes after tells.
+static void test_an_end_that_is_none(void) {
+    static const struct {
+        const char *log;
+        int status;
+        const char *last;
+        bool fine;
+    } cases[] = {
+        {"whole\n", 200, "another\n", true},     // written since
+        {"no end", 200, "no end", true},         // a prompt, say
+        {"no end", 200, "no end of it\n", true}, // which has gone on
+        {"a\nb\ncut in the mid", 200, "c\n", false},
+        {"cut", 200, "cu", false},
+        {"cut", 200, "", false},
+        {LONG_LINE, 200, "the end of a long line", true}, // which the runtime has split
+        {"whole\n", 500, STATUS(500, "InternalError"), false},
+        {"whole\n", 503, STATUS(503, "ServiceUnavailable"), false},
+        {"whole\n", 404, STATUS(404, "NotFound"), true},   // deleted since
+        {"whole\n", 400, STATUS(400, "BadRequest"), true}, // the container waits to start again
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Exchange exchanges[] = {{GET_POD, NULL, 200, ONE, NULL},
+                                      {LOG("web", "20"), NULL, 200, cases[i].log, NULL},
+                                      {LAST("web"), NULL, cases[i].status, cases[i].last, NULL},
+                                      END};
+        g_auto(Run) run = {0};
+        run_against(exchanges, "kubernetes:log", EVENT(""), NULL, &run);
+        if (cases[i].fine)
+            assert_result(&run, ACTION_SUCCESS, "was read");
+        else
+            assert_failed(&run, STOOP_ERROR_UNAVAILABLE, "broke before the end of the log was seen");
+    }
 }
 
 typedef struct {
@@ -139,8 +187,10 @@ static void sink_clear(MemorySink *sink) {
 }
 
 static void test_into_an_output(void) {
-    const Exchange exchanges[] = {
-        {GET_POD, NULL, 200, ONE, NULL}, {LOG("web", "20"), NULL, 200, "\x1b[1mbytes as they are\xff", NULL}, END};
+    const Exchange exchanges[] = {{GET_POD, NULL, 200, ONE, NULL},
+                                  {LOG("web", "20"), NULL, 200, "\x1b[1mbytes as they are\xff", NULL},
+                                  {LAST("web"), NULL, 200, "\x1b[1mbytes as they are\xff", NULL},
+                                  END};
     g_auto(Run) run = {0};
     MemorySink sink;
     run_with_sink(exchanges, 1000, STOOP_ERROR_TOO_LARGE, &sink, &run);
@@ -174,7 +224,11 @@ static void test_output_refuses_among_several(void) {
         {22, STOOP_ERROR_NOT_FOUND},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL}, {LOG("web", "20"), NULL, 200, "abc", NULL}, END};
+        bool read = cases[i].limit > 22;
+        const Exchange exchanges[] = {{GET_POD, NULL, 200, TWO, NULL},
+                                      {LOG("web", "20"), NULL, 200, "abc", NULL},
+                                      {read ? LAST("web") : NULL, NULL, 200, "abc", NULL},
+                                      END};
         g_auto(Run) run = {0};
         MemorySink sink;
         run_with_sink(exchanges, cases[i].limit, cases[i].code, &sink, &run);
@@ -241,6 +295,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/log/all-containers", test_all_containers);
     g_test_add_func("/log/none", test_no_log_at_all);
     g_test_add_func("/log/gone-and-namesake", test_gone_and_namesake);
+    g_test_add_func("/log/an-end-that-is-none", test_an_end_that_is_none);
     g_test_add_func("/log/into-an-output", test_into_an_output);
     g_test_add_func("/log/output-refuses", test_output_refuses);
     g_test_add_func("/log/output-refuses-among-several", test_output_refuses_among_several);
