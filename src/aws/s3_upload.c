@@ -2,13 +2,14 @@
 
 #include "aws/s3_parts.h"
 #include "base/error.h"
-
+#include "base/thread.h"
 #include "net/http_client.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 
-#define FIRST_PART ((size_t)8 * 1024 * 1024)
+// Amazon's least is 5 MiB; two of them are in memory.
+#define FIRST_PART ((size_t)6 * 1024 * 1024)
 #define PARTS_OF_A_SIZE 2000
 #define ABORT_US (10 * G_USEC_PER_SEC)
 #define COMPLETE_TRIES 4
@@ -22,10 +23,16 @@ struct S3Upload {
     int64_t deadline_us;
     const Cancel *cancel;
     const Clock *clock;
-    char *id; // of the upload in parts; NULL: not begun
-    Buf part;
-    GArray *parts; // S3Part, those that the server has
+    Buf part;        // fills
+    unsigned handed; // so many parts were full and were handed over
     bool failed;
+    // While `sender` runs, what follows is its own.
+    bool has_sender;
+    pthread_t sender;
+    char *id;      // of the upload in parts; NULL: not begun
+    Buf sending;   // the part on its way
+    GArray *parts; // S3Part, those that the server has
+    GError *failure;
 };
 
 size_t s3_part_size(unsigned number) {
@@ -35,6 +42,8 @@ size_t s3_part_size(unsigned number) {
 static void upload_free(S3Upload *upload) {
     s3_object_clear(&upload->object);
     buf_clear(&upload->part);
+    buf_clear(&upload->sending);
+    g_clear_error(&upload->failure);
     g_free(upload->bucket);
     g_free(upload->key);
     g_free(upload->id);
@@ -154,9 +163,9 @@ static bool matches(const S3Upload *upload, const BodySums *sums, const Receipt 
     return !etag_is_md5(upload, receipt) || g_ascii_strcasecmp(receipt->etag, sums->part.etag) == 0;
 }
 
-// Sends what stands in `part`, until the server confirms just that.
+// Sends what stands in `sending`, until the server confirms just that.
 static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums *sums, GError **error) {
-    if (!sum_up(upload, &upload->part, sums, error))
+    if (!sum_up(upload, &upload->sending, sums, error))
         return false;
     g_autoptr(GPtrArray) headers = g_ptr_array_new();
     g_ptr_array_add(headers, sums->checksum_header);
@@ -169,8 +178,8 @@ static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums
             .method = "PUT",
             .query = query,
             .headers = (const char *const *)headers->pdata,
-            .body = buf_text(&upload->part),
-            .body_len = upload->part.len,
+            .body = buf_text(&upload->sending),
+            .body_len = upload->sending.len,
             .body_sha256 = sums->sha256_hex,
             .on_header = take_header,
             .header_user = &receipt,
@@ -225,21 +234,53 @@ static bool send_part(S3Upload *upload, GError **error) {
         return false;
     }
     g_array_append_val(upload->parts, sums.part);
-    buf_reset(&upload->part);
-    if (s3_part_size(number + 1) > upload->part.max)
-        upload->part.max = s3_part_size(number + 1);
     return true;
+}
+
+static void *sender_main(void *data) {
+    S3Upload *upload = data;
+    send_part(upload, &upload->failure);
+    return NULL;
+}
+
+// Waits for the part that is on its way; false when it did not arrive.
+static bool settle(S3Upload *upload, GError **error) {
+    if (upload->has_sender)
+        pthread_join(upload->sender, NULL);
+    upload->has_sender = false;
+    if (!upload->failure)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&upload->failure));
+    return false;
+}
+
+static void hand_over(S3Upload *upload) {
+    Buf empty = upload->sending;
+    upload->sending = upload->part;
+    upload->part = empty;
+    buf_reset(&upload->part);
+    upload->handed++;
+    upload->part.max = s3_part_size(upload->handed + 1);
+}
+
+// Sends the full part while the next one fills: where bytes come from waits for no server.
+static bool send_aside(S3Upload *upload, GError **error) {
+    if (!settle(upload, error))
+        return false;
+    hand_over(upload);
+    upload->has_sender = thread_start(&upload->sender, "s3-part", 0, sender_main, upload, NULL);
+    return upload->has_sender || send_part(upload, error);
 }
 
 static bool write_pieces(S3Upload *upload, const char *data, size_t len, GError **error) {
     while (len > 0) {
-        // A full part is sent when more comes, so that 8 MiB in all are still one request.
+        // A full part is sent when more comes, so that what fits into one is one request.
         if (upload->part.len == upload->part.max) {
-            if (upload->parts->len == S3_MOST_PARTS - 1) {
+            if (upload->handed == S3_MOST_PARTS - 1) {
                 g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "an object has at most %d parts", S3_MOST_PARTS);
                 return false;
             }
-            if (!send_part(upload, error))
+            if (!send_aside(upload, error))
                 return false;
         }
         size_t taken = MIN(len, upload->part.max - upload->part.len);
@@ -327,11 +368,14 @@ static bool send_rest(S3Upload *upload, GError **error) {
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload has failed already");
         return false;
     }
+    if (!settle(upload, error))
+        return false;
+    hand_over(upload);
     if (!upload->id) {
         g_auto(BodySums) sums = {0};
         return put(upload, NULL, true, &sums, error);
     }
-    return (upload->part.len == 0 || send_part(upload, error)) && complete(upload, error);
+    return send_part(upload, error) && complete(upload, error);
 }
 
 bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
@@ -353,6 +397,7 @@ bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
 void s3_upload_abort(S3Upload *upload) {
     if (!upload)
         return;
+    settle(upload, NULL);
     take_back(upload, NULL);
     upload_free(upload);
 }

@@ -1,5 +1,6 @@
-// An object written piece by piece in bounded memory: in one request up to 8 MiB, in parts beyond. Every request
-// carries checksums that the server verifies. Used by one thread at a time.
+// An object written piece by piece in bounded memory: in one request up to 6 MiB, in parts beyond, of which one is sent
+// (by a thread that lasts for that part) while the next one fills. Every request carries checksums that the server
+// verifies. Used by one thread at a time.
 #pragma once
 
 #include "aws/s3_client.h"
@@ -19,7 +20,8 @@ typedef struct S3Upload S3Upload;
 // Asks nobody yet, except for the region. `client` must outlive it.
 S3Upload *s3_upload_open(S3Client *client, const S3UploadOptions *options, GError **error);
 
-// After a failure only s3_upload_finish (which fails) or s3_upload_abort are of use.
+// Also tells of a failure of the part before. After one only s3_upload_finish (which fails) or s3_upload_abort are of
+// use.
 bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **error);
 
 // True when the server has the whole object. `location`: "s3://bucket/key" (g_free). The upload is gone either way; on
@@ -27,8 +29,9 @@ bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **er
 // not be.
 bool s3_upload_finish(S3Upload *upload, char **location, GError **error);
 
-// Takes back what was sent, within 10 s, also when cancelled. The upload is gone. NULL is fine.
+// Takes back what was sent, within 10 s of the end of the part under way (its deadline, or the cancellation), also when
+// cancelled. The upload is gone. NULL is fine.
 void s3_upload_abort(S3Upload *upload);
 
-// How long part `number` (from 1) is: 8 MiB first, growing so that 10,000 parts hold 480 GiB.
+// How long part `number` (from 1) is: 6 MiB first, growing so that 10,000 parts hold 360 GiB.
 size_t s3_part_size(unsigned number);

@@ -47,8 +47,8 @@ const Output output_minio_s3 = {
              .summary = "Stores the artifact in a bucket of MinIO or another server that speaks S3.",
              .description =
                  "The server and its keys stand in the configuration, under `minio:`; buckets are part of the path. "
-                 "Up to 8 MiB go up in one request, more in parts of 8 MiB and longer, each with checksums "
-                 "that the server verifies, and what it answers is compared; at most 480 GiB. Parts are tried again; a "
+                 "Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
+                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
                  "failed upload is "
                  "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
                  "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "

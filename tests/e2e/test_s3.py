@@ -8,7 +8,7 @@ from harness import Case, pod_event, rule, wait
 
 BUCKET = "artifacts"
 BIG = 20 * 1024 * 1024
-PART = 8 * 1024 * 1024
+PART = 6 * 1024 * 1024
 
 
 def error(code, more=""):
@@ -84,7 +84,7 @@ class Aws(S3Case):
         key, _ = self.the_object()
         self.assertEqual(hashlib.sha256(self.peer.get(BUCKET, key)).hexdigest(), wanted)
         self.assertIn(wanted, str(line))
-        self.assertEqual([r.size for r in self.peer.came("PUT", "partNumber=")], [PART, PART, BIG - 2 * PART])
+        self.assertEqual([r.size for r in self.peer.came("PUT", "partNumber=")], [PART] * 3 + [BIG - 3 * PART])
         self.assertEqual(self.peer.uploads(BUCKET), [])
         self.assertEqual(self.peer.complaints, [])
 
@@ -112,7 +112,7 @@ class Aws(S3Case):
         self.assertResult(self.run_output(self.server()), "success")
         key, _ = self.the_object()
         self.assertEqual(hashlib.sha256(self.peer.get(BUCKET, key)).hexdigest(), wanted)
-        self.assertEqual(len(tries), 6)
+        self.assertEqual(len(tries), 7)
         self.assertEqual(len(ended), 1)
 
     def test_a_refused_part_leaves_nothing(self):
