@@ -21,8 +21,9 @@ check-fast: $(BUILD)/.setup-all ## the inner loop: formatting, layers, linter, u
 check-fresh: $(BUILD)/.setup-all ## set-up, build and unit tests on bare Debian 12 and Debian 13 roots
 	@tools/check-fresh
 
-bench: $(BUILD)/.setup-all $(BUILD)/stoop ## the benchmark, beside a floor
+bench: $(BUILD)/.setup-all $(BUILD)/stoop ## the benchmarks: beside a floor, and on Kubernetes beside kubectl
 	@bench/run
+	@bench/cluster-run
 
 format: $(BUILD)/.setup-all ## every C file as .clang-format says
 	@find src tests bench -name '*.[ch]' -exec $(CLANG_FORMAT) -i {} +
