@@ -211,6 +211,7 @@ class Faults(Case):
                     [told] = [o for o in server.log(message="output", status="success") if o["trace_id"] == line[
                         "trace_id"]]
                     self.assertIn(wanted, told["result"])
+        for server in servers:  # after the last of them: a Job that still runs is in the same namespace
             self.settle(server)
 
     # --- the peers
