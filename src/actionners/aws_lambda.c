@@ -1,5 +1,6 @@
 // aws:lambda: invokes a Lambda function with the event.
 #include "actionners/actionner.h"
+#include "actionners/event_json.h"
 #include "actionners/params.h"
 #include "aws/aws_lambda_client.h"
 #include "aws/aws_sts.h"
@@ -27,24 +28,6 @@ static const ParamRow aws_lambda_rows[] = {
 static const char *const aws_lambda_access[] = {"sts:GetCallerIdentity", "lambda:InvokeFunction", "lambda:GetFunction",
                                                 NULL};
 
-// The event as it came, and `context` beside its keys.
-static char *payload(const ActionContext *context, size_t *len, GError **error) {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_val_mut_copy(doc, context->event->root);
-    yyjson_mut_val *facts = yyjson_mut_obj(doc);
-    for (const char *const *fact = context->facts; fact && fact[0] && fact[1]; fact += 2)
-        yyjson_mut_obj_add_str(doc, facts, fact[0], fact[1]);
-    yyjson_mut_obj_remove_str(root, "context");
-    yyjson_mut_obj_add_val(doc, root, "context", facts);
-    yyjson_mut_doc_set_root(doc, root);
-    yyjson_write_err failure = {0};
-    char *text = yyjson_mut_write_opts(doc, 0, NULL, len, &failure);
-    if (!text)
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the event cannot be written: %s", failure.msg);
-    yyjson_mut_doc_free(doc);
-    return text;
-}
-
 static bool invoke(const ActionContext *context, ActionResult *result, GError **error) {
     const AwsLambdaParams *params = context->params;
     struct AwsClient *aws = context->clients->aws;
@@ -54,7 +37,7 @@ static bool invoke(const ActionContext *context, ActionResult *result, GError **
     if (!identity || !aws_lambda_check(aws, &function, &call, error))
         return false;
     size_t len = 0;
-    char *json = payload(context, &len, error);
+    char *json = action_event_json(context, &len, error);
     if (!json)
         return false;
     g_auto(AwsInvocation) invocation = {0};

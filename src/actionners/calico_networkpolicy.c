@@ -116,10 +116,6 @@ static void add_namespaces(yyjson_mut_doc *doc, yyjson_mut_val *egress, char **n
     yyjson_mut_obj_add_strcpy(doc, yyjson_mut_obj_add_obj(doc, rule, "destination"), "namespaceSelector", selector);
 }
 
-static void put_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyjson_mut_val *value) {
-    yyjson_mut_obj_put(object, yyjson_mut_str(doc, key), value);
-}
-
 static bool calico_write(yyjson_mut_doc *doc, yyjson_mut_val *spec, const EgressTarget *target, const GPtrArray *denied,
                          const void *user, GError **error) {
     const CalicoNetworkpolicyParams *params = user;
@@ -139,10 +135,10 @@ static bool calico_write(yyjson_mut_doc *doc, yyjson_mut_val *spec, const Egress
     for (int v6 = 0; v6 < 2; v6++)
         add_nets(doc, egress, "Allow", allowed, g_strv_length(params->allow_cidr), v6);
     add_namespaces(doc, egress, params->allow_namespaces);
-    put_key(doc, spec, "order", yyjson_mut_sint(doc, params->order));
-    put_key(doc, spec, "selector", yyjson_mut_strcpy(doc, selector));
-    put_key(doc, spec, "types", types);
-    put_key(doc, spec, "egress", egress);
+    deny_policy_put(doc, spec, "order", yyjson_mut_sint(doc, params->order));
+    deny_policy_put(doc, spec, "selector", yyjson_mut_strcpy(doc, selector));
+    deny_policy_put(doc, spec, "types", types);
+    deny_policy_put(doc, spec, "egress", egress);
     return true;
 }
 

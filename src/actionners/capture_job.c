@@ -4,6 +4,7 @@
 #include "actionners/pause.h"
 #include "actionners/target.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "kube/kube_pod.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ enum { JOB_MAX = 16 * 1024, TTL_S = 30, REMOVE_S = 5, MESSAGE_MAX = 1024, REPLAC
 #define POLL_US (G_USEC_PER_SEC / 4)
 #define EVENTS_AFTER_US G_USEC_PER_SEC
 #define LABELS "\"app.kubernetes.io/managed-by\":\"stoop\",\"app.kubernetes.io/component\":\"capture\""
+#define NO_REASON "no reason is given"
 #define SELECTOR "app.kubernetes.io/managed-by=stoop,app.kubernetes.io/component=capture"
 
 static KubePath job_path(const CaptureJob *job, bool named) {
@@ -172,22 +174,6 @@ static void start_clear(Start *start) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Start, start_clear)
 
-static char *one_line(const char *text) {
-    char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, MESSAGE_MAX));
-    for (char *c = valid; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return g_strstrip(valid);
-}
-
-// "ErrImagePull: what the kubelet says"
-static char *reason_text(yyjson_val *state) {
-    const char *reason = kube_object_text(state, "reason", NULL), *message = kube_object_text(state, "message", NULL);
-    g_autofree char *text =
-        g_strconcat(reason ? reason : "", reason && message ? ": " : "", message ? message : "", NULL);
-    return one_line(*text ? text : "no reason is given");
-}
-
 static bool look_at_pod(yyjson_val *pod, void *user) {
     Start *start = user;
     KubeOwner owner = {0};
@@ -204,10 +190,10 @@ static bool look_at_pod(yyjson_val *pod, void *user) {
     yyjson_val *waiting = yyjson_obj_get(state, "waiting"), *ended = yyjson_obj_get(state, "terminated");
     const char *why = kube_object_text(waiting, "reason", NULL);
     g_clear_pointer(&start->waits, g_free);
-    start->waits = reason_text(waiting ? waiting : yyjson_obj_get(pod, "status"));
+    start->waits = kube_state_reason(waiting ? waiting : yyjson_obj_get(pod, "status"), NO_REASON);
     start->runs = yyjson_obj_get(state, "running") != NULL;
     if (ended || g_strcmp0(phase, "Failed") == 0 || g_strcmp0(phase, "Succeeded") == 0)
-        start->refusal = reason_text(ended ? ended : yyjson_obj_get(pod, "status"));
+        start->refusal = kube_state_reason(ended ? ended : yyjson_obj_get(pod, "status"), NO_REASON);
     else if (why && strcmp(why, "ContainerCreating") != 0 && strcmp(why, "PodInitializing") != 0)
         start->refusal = g_strdup(start->waits);
     return false;
@@ -217,7 +203,7 @@ static bool look_at_event(yyjson_val *event, void *user) {
     char **message = user;
     const char *text = kube_object_text(event, "message", NULL);
     if (text)
-        *message = one_line(text);
+        *message = one_line(text, strlen(text), MESSAGE_MAX);
     return !text;
 }
 

@@ -56,10 +56,6 @@ static void add_namespaces(yyjson_mut_doc *doc, yyjson_mut_val *rules, char **na
         yyjson_mut_arr_add_strcpy(doc, values, namespaces[i]);
 }
 
-static void put_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyjson_mut_val *value) {
-    yyjson_mut_obj_put(object, yyjson_mut_str(doc, key), value);
-}
-
 static bool cilium_write(yyjson_mut_doc *doc, yyjson_mut_val *spec, const EgressTarget *target, const GPtrArray *denied,
                          const void *user, GError **error) {
     const CiliumNetworkpolicyParams *params = user;
@@ -68,17 +64,17 @@ static bool cilium_write(yyjson_mut_doc *doc, yyjson_mut_val *spec, const Egress
     add_networks(doc, allow, (const char *const *)params->allow_cidr, g_strv_length(params->allow_cidr));
     add_namespaces(doc, allow, params->allow_namespaces);
     bool allows = yyjson_mut_arr_size(allow) > 0;
-    put_key(doc, spec, "endpointSelector", yyjson_val_mut_copy(doc, yyjson_doc_get_root(target->selector)));
-    put_key(doc, spec, "egressDeny", deny);
+    deny_policy_put(doc, spec, "endpointSelector", yyjson_val_mut_copy(doc, yyjson_doc_get_root(target->selector)));
+    deny_policy_put(doc, spec, "egressDeny", deny);
     if (allows)
-        put_key(doc, spec, "egress", allow);
+        deny_policy_put(doc, spec, "egress", allow);
     else
         yyjson_mut_obj_remove_key(spec, "egress");
     // A policy with rules about egress denies all that none of them allows, unless it says otherwise. Without a list
     // only the one way is to be blocked, while an Allow for everything would open what other policies close.
     yyjson_mut_val *default_deny = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_bool(doc, default_deny, "egress", allows);
-    put_key(doc, spec, "enableDefaultDeny", default_deny);
+    deny_policy_put(doc, spec, "enableDefaultDeny", default_deny);
     return true;
 }
 

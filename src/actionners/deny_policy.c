@@ -198,6 +198,10 @@ static bool put(Deny *deny, yyjson_val *pod, ActionResult *result, GError **erro
     return true;
 }
 
+void deny_policy_put(yyjson_mut_doc *doc, yyjson_mut_val *spec, const char *key, yyjson_mut_val *value) {
+    yyjson_mut_obj_put(spec, yyjson_mut_str(doc, key), value);
+}
+
 bool deny_policy_run(const ActionContext *context, const DenyKind *kind, ActionResult *result, GError **error) {
     if (!target_pod(context, result, error))
         return false;

@@ -22,6 +22,9 @@ typedef struct {
     const char *(*remark)(yyjson_val *spec);
 } DenyKind;
 
+// Sets a key of the spec to `value`, whatever it was.
+void deny_policy_put(yyjson_mut_doc *doc, yyjson_mut_val *spec, const char *key, yyjson_mut_val *value);
+
 // Has the policy of the pod's owner deny the event's remote IP, next to all that it denies already, however many do the
 // same at the same time.
 bool deny_policy_run(const ActionContext *context, const DenyKind *kind, ActionResult *result, GError **error);

@@ -1,5 +1,6 @@
 // gcp:function: calls a Google Cloud function with the event.
 #include "actionners/actionner.h"
+#include "actionners/event_json.h"
 #include "base/error.h"
 #include "gcp/gcp_function_client.h"
 
@@ -26,30 +27,13 @@ static const ParamRow gcp_function_rows[] = {
 
 static const int64_t TIMEOUT_S = 60;
 
-// The event as it came, and `context` beside its keys. free.
-static char *payload(const ActionContext *context, size_t *len, GError **error) {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_val_mut_copy(doc, context->event->root);
-    yyjson_mut_val *facts = yyjson_mut_obj(doc);
-    for (const char *const *fact = context->facts; fact && fact[0] && fact[1]; fact += 2)
-        yyjson_mut_obj_add_str(doc, facts, fact[0], fact[1]);
-    yyjson_mut_obj_remove_str(root, "context");
-    yyjson_mut_obj_add_val(doc, root, "context", facts);
-    yyjson_mut_doc_set_root(doc, root);
-    char *text = yyjson_mut_write(doc, 0, len);
-    if (!text)
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the event cannot be written as JSON");
-    yyjson_mut_doc_free(doc);
-    return text;
-}
-
 static bool call_function(const ActionContext *context, const char *url, ActionResult *result, GError **error) {
     const GcpFunctionParams *params = context->params;
     int64_t timeout_s = params->gcp_function_timeout > 0 ? params->gcp_function_timeout : TIMEOUT_S;
     int64_t until_us = clock_monotonic_us(context->clock) + timeout_s * G_USEC_PER_SEC;
     GcpCall call = {MIN(until_us, context->deadline_us), context->cancel};
     size_t len = 0;
-    char *json = payload(context, &len, error);
+    char *json = action_event_json(context, &len, error);
     if (!json)
         return false;
     int status = 0;

@@ -32,27 +32,7 @@ static const ParamRow script_rows[] = {
 };
 
 // The file is read anew for each run, as it is replaced where it is mounted.
-static bool read_all(int fd, const char *file, GString *script, GError **error) {
-    char chunk[16384];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            return true;
-        if (n < 0) {
-            stoop_error_set_errno(error, errno, "the script '%s' cannot be read", file);
-            return false;
-        }
-        g_string_append_len(script, chunk, n);
-        if (script->len > SCRIPT_MAX) {
-            g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the script '%s' has more than 16 MiB", file);
-            return false;
-        }
-    }
-}
-
-static bool read_script(const char *file, GString *script, GError **error) {
+static bool read_script(const char *file, Buf *script, GError **error) {
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
     if (fd < 0 || fstat(fd, &info) != 0) {
@@ -61,24 +41,29 @@ static bool read_script(const char *file, GString *script, GError **error) {
             close(fd);
         return false;
     }
-    bool ok = S_ISREG(info.st_mode);
-    if (!ok)
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the script '%s' is no file", file);
-    ok = ok && read_all(fd, file, script, error);
+    bool regular = S_ISREG(info.st_mode);
+    int failed = regular ? buf_read_fd(script, fd) : 0;
     close(fd);
-    if (ok && memchr(script->str, '\0', script->len)) {
+    if (!regular)
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the script '%s' is no file", file);
+    else if (failed == EFBIG)
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "the script '%s' has more than 16 MiB", file);
+    else if (failed)
+        stoop_error_set_errno(error, failed, "the script '%s' cannot be read", file);
+    else if (memchr(buf_text(script), '\0', script->len))
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "the script '%s' has a NUL byte: it is no text", file);
-        return false;
-    }
-    return ok;
+    else
+        return true;
+    return false;
 }
 
 static bool script_run(const ActionContext *context, ActionResult *result, GError **error) {
     const ScriptParams *params = context->params;
-    g_autoptr(GString) script = g_string_new(params->script);
-    if (params->file && !read_script(params->file, script, error))
-        return false;
-    return shell_action(context, result, "script", params->shell, script->str, script->len, error);
+    if (!params->file)
+        return shell_action(context, result, "script", params->shell, params->script, strlen(params->script), error);
+    g_auto(Buf) script = BUF_INIT(SCRIPT_MAX);
+    return read_script(params->file, &script, error) &&
+           shell_action(context, result, "script", params->shell, buf_text(&script), script.len, error);
 }
 
 static const char *const script_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};

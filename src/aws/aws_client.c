@@ -42,13 +42,13 @@ static bool read_ca(AwsClient *client, char **pem, GError **error) {
         return false;
     }
     g_auto(Buf) text = BUF_INIT(MAX_CA);
-    char piece[8192];
-    ssize_t got;
-    bool fits = true;
-    while (fits && ((got = read(file, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)))
-        fits = got < 0 || buf_append(&text, piece, (size_t)got);
+    int failed = buf_read_fd(&text, file);
     close(file);
-    if (!fits || text.len == 0) {
+    if (failed && failed != EFBIG) {
+        stoop_error_set_errno(error, failed, "cannot read the CAs in '%s'", path);
+        return false;
+    }
+    if (failed || text.len == 0) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' holds no CAs, or too many", path);
         return false;
     }

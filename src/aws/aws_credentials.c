@@ -2,6 +2,7 @@
 
 #include "aws/aws_text.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <string.h>
 #include <yyjson.h>
@@ -104,7 +105,7 @@ bool aws_credentials_read_json(const char *json, size_t len, AwsCredentials *cre
     g_autofree char *expiration = member(root, "Expiration"), *code = member(root, "Code");
     yyjson_doc_free(doc);
     if (code && strcmp(code, "Success") != 0) {
-        g_autofree char *shown = aws_one_line(code, strlen(code), 100);
+        g_autofree char *shown = one_line(code, strlen(code), 100);
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "it has no credentials: %s", shown);
         return false;
     }

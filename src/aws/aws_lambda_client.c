@@ -2,6 +2,7 @@
 
 #include "aws/aws_text.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "net/http_client.h"
 
 #include <string.h>
@@ -66,7 +67,7 @@ char *aws_lambda_function_error(const char *payload, size_t len) {
         text = g_strdup_printf("%s%s%s", yyjson_is_str(type) ? yyjson_get_str(type) : "",
                                yyjson_is_str(type) ? ": " : "", yyjson_get_str(message));
     yyjson_doc_free(doc);
-    return text ? aws_one_line(text, strlen(text), MAX_SHOWN) : NULL;
+    return text ? one_line(text, strlen(text), MAX_SHOWN) : NULL;
 }
 
 // X-Amz-Function-Error: the function ran and failed ("Handled", "Unhandled"); the payload says how.
@@ -103,7 +104,7 @@ bool aws_lambda_invoke(AwsClient *client, const AwsFunction *function, const cha
         return false;
     }
     const char *payload = buf_text(&response.body);
-    g_autofree char *shown = aws_one_line(payload, response.body.len, MAX_SHOWN);
+    g_autofree char *shown = one_line(payload, response.body.len, MAX_SHOWN);
     if (failed) {
         g_autofree char *reason = aws_lambda_function_error(payload, response.body.len);
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the function '%s' failed: %s", function->name,

@@ -65,13 +65,13 @@ char *aws_read_token_file(const char *path, GError **error) {
         return NULL;
     }
     g_auto(Buf) text = BUF_INIT(MAX_TOKEN);
-    char piece[4096];
-    ssize_t got;
-    bool fits = true;
-    while (fits && ((got = read(file, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)))
-        fits = got < 0 || buf_append(&text, piece, (size_t)got);
+    int failed = buf_read_fd(&text, file);
     close(file);
-    if (!fits || text.len == 0) {
+    if (failed && failed != EFBIG) {
+        stoop_error_set_errno(error, failed, "cannot read '%s'", path);
+        return NULL;
+    }
+    if (failed || text.len == 0) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "'%s' holds no token", path);
         return NULL;
     }

@@ -1,6 +1,7 @@
 #include "aws/aws_profile.h"
 
-#include <errno.h>
+#include "base/buf.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,14 +55,10 @@ static gboolean add_file(const char *path, const char *name, gboolean config, Aw
     int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     if (file < 0)
         return FALSE;
-    g_autoptr(GString) text = g_string_new(NULL);
-    char piece[4096];
-    ssize_t got;
-    while (text->len < MAX_FILE && ((got = read(file, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)))
-        if (got > 0)
-            g_string_append_len(text, piece, got);
+    g_auto(Buf) text = BUF_INIT(MAX_FILE);
+    buf_read_fd(&text, file);
     close(file);
-    return aws_profile_parse(text->str, text->len, name, config, profile);
+    return aws_profile_parse(buf_text(&text), text.len, name, config, profile);
 }
 
 AwsProfile *aws_profile_load(const char *credentials_file, const char *config_file, const char *name) {

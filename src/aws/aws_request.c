@@ -3,6 +3,7 @@
 #include "aws/aws_text.h"
 #include "base/backoff.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <string.h>
 
@@ -62,34 +63,14 @@ static StoopError code_of(int status, const char *code) {
                                           NULL};
     if (is_one_of(code, unknown) || is_expired(code))
         return STOOP_ERROR_UNAUTHENTICATED;
-    switch (status) {
-    case 401:
-        return STOOP_ERROR_UNAUTHENTICATED;
-    case 403:
-        return STOOP_ERROR_FORBIDDEN;
-    case 404:
-        return STOOP_ERROR_NOT_FOUND;
-    case 409:
-    case 412:
-        return STOOP_ERROR_CONFLICT;
-    case 413:
-        return STOOP_ERROR_TOO_LARGE;
-    case 429:
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-        return STOOP_ERROR_UNAVAILABLE;
-    default:
-        return status >= 300 && status < 500 ? STOOP_ERROR_INVALID : STOOP_ERROR_FAILED;
-    }
+    return http_status_error(status);
 }
 
 void aws_set_status_error(const AwsRequest *request, const HttpResponse *response, GError **error) {
     g_auto(AwsProblem) problem = {0};
     const char *body = buf_text(&response->body);
     if (!aws_problem_read(body, response->body.len, &problem) && response->body.len > 0)
-        problem.message = aws_one_line(body, response->body.len, 200);
+        problem.message = one_line(body, response->body.len, 200);
     g_autoptr(GString) text = g_string_new(problem.code);
     if (problem.message)
         g_string_append_printf(text, "%s%s", text->len ? ": " : "", problem.message);

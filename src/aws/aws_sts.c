@@ -3,6 +3,7 @@
 #include "aws/aws_client_private.h"
 #include "aws/aws_text.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <string.h>
 
@@ -70,7 +71,7 @@ static char *ask_identity(AwsClient *client, const AwsCall *call, GError **error
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "GetCallerIdentity: the answer has no ARN");
         return NULL;
     }
-    return aws_one_line(arn, strlen(arn), 2048);
+    return one_line(arn, strlen(arn), 2048);
 }
 
 char *aws_sts_identity(AwsClient *client, const AwsCall *call, GError **error) {

@@ -1,6 +1,7 @@
 #include "aws/aws_text.h"
 
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <string.h>
 #include <yyjson.h>
@@ -96,16 +97,6 @@ void aws_xml_append_escaped(GString *out, const char *text) {
 
 // --- What is wrong ---
 
-char *aws_one_line(const char *text, size_t len, size_t max) {
-    size_t kept = MIN(len, max);
-    g_autofree char *copy = g_utf8_make_valid(text, (gssize)kept);
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
-    g_strstrip(copy);
-    return kept < len ? g_strconcat(copy, "…", NULL) : g_steal_pointer(&copy);
-}
-
 void aws_problem_clear(AwsProblem *problem) {
     g_clear_pointer(&problem->code, g_free);
     g_clear_pointer(&problem->message, g_free);
@@ -115,7 +106,7 @@ void aws_problem_clear(AwsProblem *problem) {
 static void take(char **into, const char *text, size_t len) {
     if (*into || len == 0)
         return;
-    *into = aws_one_line(text, len, MAX_MESSAGE);
+    *into = one_line(text, len, MAX_MESSAGE);
     if (!**into)
         g_clear_pointer(into, g_free);
 }

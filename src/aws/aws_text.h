@@ -27,8 +27,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AwsProblem, aws_problem_clear)
 // Reads the body of an answer. True when it told a code or a message.
 bool aws_problem_read(const char *body, size_t len, AwsProblem *problem);
 
-// One line of valid UTF-8 without control characters, cut to `max` bytes with "…". Caller frees.
-char *aws_one_line(const char *text, size_t len, size_t max);
-
 // Nanoseconds since 1970 of "2026-01-02T03:04:05Z"; -1 when it is no such time.
 gint64 aws_time_ns(const char *text);

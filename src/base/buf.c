@@ -1,8 +1,12 @@
 #include "base/buf.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { READ_PIECE = 16 * 1024 };
 
 static bool reserve(Buf *buf, size_t more) {
     if (more > buf->max - buf->len)
@@ -102,6 +106,24 @@ bool buf_append_json_string(Buf *buf, const char *text, size_t len) {
         buf->data[before] = '\0';
     }
     return ok;
+}
+
+int buf_read_fd(Buf *buf, int fd) {
+    for (;;) {
+        size_t room = MIN(buf->max - buf->len, READ_PIECE);
+        char beyond;
+        reserve(buf, room);
+        ssize_t got = read(fd, room ? buf->data + buf->len : &beyond, room ? room : 1);
+        if (got > 0 && room)
+            buf->len += (size_t)got;
+        buf->data[buf->len] = '\0';
+        if (got > 0 && !room)
+            return EFBIG;
+        if (got == 0)
+            return 0;
+        if (got < 0 && errno != EINTR)
+            return errno;
+    }
 }
 
 const char *buf_text(const Buf *buf) {

@@ -25,6 +25,10 @@ bool buf_printf(Buf *buf, const char *format, ...) G_GNUC_PRINTF(2, 3);
 // Appends `text` as a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD.
 bool buf_append_json_string(Buf *buf, const char *text, size_t len);
 
+// Appends what is left of a file or pipe. 0, or the errno of what failed: EFBIG where there is more than max; what was
+// read until then stays.
+int buf_read_fd(Buf *buf, int fd);
+
 // The text; "" when empty. Owned by the buffer, valid until the next change.
 const char *buf_text(const Buf *buf);
 

@@ -2,6 +2,7 @@
 
 #include "base/backoff.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "gcp/gcp_client_private.h"
 
 #include <string.h>
@@ -76,29 +77,7 @@ int64_t gcp_deadline_us(const GcpClient *client, const GcpCall *call) {
 // --- Errors ---
 
 static StoopError code_of(int status) {
-    switch (status) {
-    case 401:
-        return STOOP_ERROR_UNAUTHENTICATED;
-    case 403:
-        return STOOP_ERROR_FORBIDDEN;
-    case 404:
-    case 410:
-        return STOOP_ERROR_NOT_FOUND;
-    case 409:
-    case 412:
-        return STOOP_ERROR_CONFLICT;
-    case 413:
-        return STOOP_ERROR_TOO_LARGE;
-    case 408:
-    case 429:
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-        return STOOP_ERROR_UNAVAILABLE;
-    default:
-        return status >= 300 && status < 500 ? STOOP_ERROR_INVALID : STOOP_ERROR_FAILED;
-    }
+    return status == 410 ? STOOP_ERROR_NOT_FOUND : http_status_error(status);
 }
 
 static bool is_worth_another_try(int status) {
@@ -125,15 +104,11 @@ static void set_status_error(const GcpRequest *request, const HttpResponse *resp
     const char *body = buf_text(&response->body);
     g_autofree char *message = message_of_json(body, response->body.len);
     g_autofree char *text =
-        g_utf8_make_valid(message ? message : body, message ? -1 : (gssize)MIN(response->body.len, TEXT_MAX));
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    g_strstrip(text);
+        message ? one_line(message, strlen(message), TEXT_MAX) : one_line(body, response->body.len, TEXT_MAX);
     const char *query = strchr(request->url, '?');
-    g_set_error(error, STOOP_ERROR, code_of(response->status), "%s %.*s: HTTP %d%s%.*s", request->method,
+    g_set_error(error, STOOP_ERROR, code_of(response->status), "%s %.*s: HTTP %d%s%s", request->method,
                 (int)(query ? query - request->url : (ptrdiff_t)strlen(request->url)), request->url, response->status,
-                *text ? ": " : "", TEXT_MAX, text);
+                *text ? ": " : "", text);
 }
 
 // --- Requests ---

@@ -1,6 +1,7 @@
 #include "gcp/gcp_function_client.h"
 
 #include "base/error.h"
+#include "base/one_line.h"
 #include "gcp/gcp_client_private.h"
 
 #include <string.h>
@@ -77,11 +78,7 @@ bool gcp_function_url(GcpClient *client, const char *name, const char *location,
 // The end of an answer, or its start, as text of one line.
 static char *shown(const HttpResponse *response, bool its_end) {
     size_t len = response->body.len, from = its_end && len > ANSWER_SHOWN ? len - ANSWER_SHOWN : 0;
-    char *text = g_utf8_make_valid(buf_text(&response->body) + from, (gssize)MIN(len - from, ANSWER_SHOWN));
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return g_strstrip(text);
+    return one_line(buf_text(&response->body) + from, len - from, ANSWER_SHOWN);
 }
 
 bool gcp_function_call(GcpClient *client, const char *url, const char *json, size_t len, const GcpCall *call,

@@ -1,6 +1,7 @@
 #include "kube/kube_command.h"
 
 #include "base/error.h"
+#include "base/one_line.h"
 #include "kube/kube_client_internal.h"
 
 #include <string.h>
@@ -17,16 +18,6 @@ void kube_command_end_clear(KubeCommandEnd *end) {
 }
 
 // --- The Status ---
-
-static char *one_line(yyjson_val *text) {
-    if (!yyjson_is_str(text) || yyjson_get_len(text) == 0)
-        return NULL;
-    char *valid = g_utf8_make_valid(yyjson_get_str(text), (gssize)MIN(yyjson_get_len(text), (size_t)MESSAGE_MAX));
-    for (char *c = valid; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return g_strstrip(valid);
-}
 
 // The exit code among the causes, or -1.
 static int exit_code_of(yyjson_val *status) {
@@ -67,7 +58,9 @@ bool kube_command_status(const char *json, size_t len, KubeCommandEnd *end, GErr
     g_autoptr(yyjson_doc) doc = len > 0 ? yyjson_read(json, len, 0) : NULL;
     yyjson_val *root = yyjson_doc_get_root(doc);
     const char *status = kube_object_text(root, "status", NULL);
-    g_autofree char *message = one_line(yyjson_obj_get(root, "message"));
+    yyjson_val *said = yyjson_obj_get(root, "message");
+    g_autofree char *message =
+        yyjson_get_len(said) > 0 ? one_line(yyjson_get_str(said), yyjson_get_len(said), MESSAGE_MAX) : NULL;
     if (g_strcmp0(status, "Success") == 0) {
         *end = (KubeCommandEnd){.started = true, .message = g_steal_pointer(&message)};
         return true;

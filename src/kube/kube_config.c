@@ -85,19 +85,12 @@ char *kube_file_read(const char *path, size_t *len, GError **error) {
     g_auto(Buf) text = BUF_INIT(KUBE_FILE_MAX);
     struct stat st;
     int failed = fstat(fd, &st) != 0 ? errno : 0;
-    bool regular = !failed && S_ISREG(st.st_mode), fits = true;
-    while (regular && fits && !failed) {
-        char chunk[16384];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n == 0)
-            break;
-        if (n < 0)
-            failed = errno == EINTR ? 0 : errno;
-        else
-            fits = buf_append(&text, chunk, (size_t)n);
-    }
+    bool regular = !failed && S_ISREG(st.st_mode);
+    if (regular)
+        failed = buf_read_fd(&text, fd);
     close(fd);
-    if (failed) {
+    bool fits = failed != EFBIG;
+    if (failed && fits) {
         stoop_error_set_errno(error, failed, "cannot read '%s'", path);
         return NULL;
     }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { PATCH_MAX = 256 * 1024, MESSAGE_MAX = 1024 };
+enum { PATCH_MAX = 256 * 1024 };
 
 void kube_ephemeral_end_clear(KubeEphemeralEnd *end) {
     g_clear_pointer(&end->reason, g_free);
@@ -84,22 +84,6 @@ static void waiting_clear(Waiting *waiting) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Waiting, waiting_clear)
 
-static char *one_line(const char *text) {
-    char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, MESSAGE_MAX));
-    for (char *c = valid; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return g_strstrip(valid);
-}
-
-// "ErrImagePull: what the kubelet says"
-static char *reason_text(yyjson_val *state) {
-    const char *reason = kube_object_text(state, "reason", NULL), *message = kube_object_text(state, "message", NULL);
-    g_autofree char *text =
-        g_strconcat(reason ? reason : "", reason && message ? ": " : "", message ? message : "", NULL);
-    return one_line(*text ? text : "the kubelet gives no reason");
-}
-
 static bool is_refusal(const char *reason) {
     static const char *const reasons[] = {
         "ErrImagePull",
@@ -153,7 +137,7 @@ static void look_at(Waiting *waiting, yyjson_val *pod) {
         waiting->state = STATE_GONE;
     } else if (waits) {
         g_free(waiting->text);
-        waiting->text = reason_text(waits);
+        waiting->text = kube_state_reason(waits, "the kubelet gives no reason");
         waiting->state = is_refusal(kube_object_text(waits, "reason", NULL)) ? STATE_REFUSED : STATE_WAITING;
     }
 }

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -236,11 +237,7 @@ static bool spawn(const KubeExec *exec, Run *run, GError **error) {
 
 // What the program said at last, fit for one error text.
 static char *tail_text(const Run *run) {
-    g_autofree char *valid = g_utf8_make_valid(run->tail, (gssize)run->tail_len);
-    for (char *c = valid; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    g_strstrip(valid);
+    g_autofree char *valid = one_line(run->tail, run->tail_len, run->tail_len);
     return *valid ? g_strconcat(": ", valid, NULL) : g_strdup("");
 }
 

@@ -1,10 +1,11 @@
 #include "kube/kube_pod.h"
 
 #include "base/error.h"
+#include "base/one_line.h"
 
 #include <string.h>
 
-enum { ID_LEAST = 12 }; // characters of a container's id that events carry
+enum { ID_LEAST = 12, REASON_MAX = 1024 }; // ID_LEAST: characters of a container's id that events carry
 
 void kube_owner_clear(KubeOwner *owner) {
     g_free(owner->api_version);
@@ -101,6 +102,13 @@ bool kube_workload_replicas(KubeClient *client, const char *kind, const char *ob
     *wanted = yyjson_is_int(want) ? yyjson_get_sint(want) : 1;
     *ready = yyjson_is_int(are) ? yyjson_get_sint(are) : 0;
     return true;
+}
+
+char *kube_state_reason(yyjson_val *state, const char *none) {
+    const char *reason = kube_object_text(state, "reason", NULL), *message = kube_object_text(state, "message", NULL);
+    g_autofree char *text =
+        g_strconcat(reason ? reason : "", reason && message ? ": " : "", message ? message : "", NULL);
+    return *text ? one_line(text, strlen(text), REASON_MAX) : g_strdup(none);
 }
 
 const char *kube_pod_node(yyjson_val *pod) {

@@ -23,6 +23,10 @@ bool kube_owner_resolve(KubeClient *client, const char *object_namespace, KubeOw
 bool kube_workload_replicas(KubeClient *client, const char *kind, const char *object_namespace, const char *name,
                             const KubeCall *call, int64_t *wanted, int64_t *ready, GError **error);
 
+// "ErrImagePull: what the kubelet says": `reason` and `message` of a container's or pod's state, in one line; `none`
+// where there is neither. g_free.
+char *kube_state_reason(yyjson_val *state, const char *none);
+
 // NULL while it is not scheduled.
 const char *kube_pod_node(yyjson_val *pod);
 const char *kube_object_uid(yyjson_val *object);

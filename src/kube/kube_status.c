@@ -1,6 +1,7 @@
 // What the API server says went wrong, as an error of ours.
 // https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 #include "base/error.h"
+#include "base/one_line.h"
 #include "kube/kube_client_internal.h"
 
 #include <string.h>
@@ -8,28 +9,9 @@
 enum { STATUS_MAX = 1 << 20, TEXT_MAX = 2048, RAW_MAX = 200 };
 
 static StoopError code_of(int status) {
-    switch (status) {
-    case 401:
-        return STOOP_ERROR_UNAUTHENTICATED;
-    case 403:
-        return STOOP_ERROR_FORBIDDEN;
-    case 404:
-        return STOOP_ERROR_NOT_FOUND;
-    case 409:
-    case 410:
-    case 412:
+    if (status == 410) // a list or watch that is too old
         return STOOP_ERROR_CONFLICT;
-    case 413:
-        return STOOP_ERROR_TOO_LARGE;
-    case 408:
-    case 429:
-        return STOOP_ERROR_UNAVAILABLE;
-    default:
-        break;
-    }
-    if (status >= 500)
-        return STOOP_ERROR_UNAVAILABLE;
-    return status >= 400 ? STOOP_ERROR_INVALID : STOOP_ERROR_FAILED;
+    return status >= 500 ? STOOP_ERROR_UNAVAILABLE : http_status_error(status);
 }
 
 static const char *phrase_of(int status) {
@@ -62,15 +44,6 @@ static const char *phrase_of(int status) {
     return "";
 }
 
-// At most `max` bytes of `text`, valid UTF-8, on one line.
-static char *tidy(const char *text, size_t len, size_t max) {
-    char *valid = g_utf8_make_valid(text, (gssize)MIN(len, max));
-    for (char *c = valid; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return g_strstrip(valid);
-}
-
 void kube_status_object_error(yyjson_val *object, int status, GError **error) {
     yyjson_val *message = yyjson_obj_get(object, "message");
     const char *reason = yyjson_get_str(yyjson_obj_get(object, "reason"));
@@ -79,9 +52,10 @@ void kube_status_object_error(yyjson_val *object, int status, GError **error) {
         status = (int)yyjson_get_sint(code);
     if (!reason || !*reason)
         reason = phrase_of(status);
-    g_autofree char *said = yyjson_is_str(message) ? tidy(yyjson_get_str(message), yyjson_get_len(message), TEXT_MAX)
-                                                   : g_strdup("the API server gave no reason");
-    g_autofree char *why = tidy(reason, strlen(reason), 100);
+    g_autofree char *said = yyjson_is_str(message)
+                                ? one_line(yyjson_get_str(message), yyjson_get_len(message), TEXT_MAX)
+                                : g_strdup("the API server gave no reason");
+    g_autofree char *why = one_line(reason, strlen(reason), 100);
     g_set_error(error, STOOP_ERROR, code_of(status), "%s (%d%s%s)", said, status, *why ? " " : "", why);
 }
 
@@ -93,7 +67,7 @@ void kube_status_error(const char *method, const char *url, int status, const ch
         return;
     }
     // Not from the API server, or from something in front of it: then it helps to see who was asked what.
-    g_autofree char *said = tidy(body ? body : "", len, RAW_MAX);
+    g_autofree char *said = one_line(body ? body : "", len, RAW_MAX);
     const char *phrase = phrase_of(status);
     g_set_error(error, STOOP_ERROR, code_of(status), "%s %s: HTTP %d%s%s%s%s", method, url, status, *phrase ? " " : "",
                 phrase, *said ? ": " : "", said);

@@ -9,6 +9,31 @@ void http_response_clear(HttpResponse *response) {
     response->sent = false;
 }
 
+StoopError http_status_error(int status) {
+    switch (status) {
+    case 401:
+        return STOOP_ERROR_UNAUTHENTICATED;
+    case 403:
+        return STOOP_ERROR_FORBIDDEN;
+    case 404:
+        return STOOP_ERROR_NOT_FOUND;
+    case 409:
+    case 412:
+        return STOOP_ERROR_CONFLICT;
+    case 413:
+        return STOOP_ERROR_TOO_LARGE;
+    case 408:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+        return STOOP_ERROR_UNAVAILABLE;
+    default:
+        return status >= 300 && status < 500 ? STOOP_ERROR_INVALID : STOOP_ERROR_FAILED;
+    }
+}
+
 void http_append_escaped(GString *url, const char *text) {
     static const char hex[] = "0123456789ABCDEF";
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {

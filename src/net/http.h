@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cancel.h"
+#include "base/error.h"
 #include "net/websocket.h"
 
 #include <glib.h>
@@ -43,6 +44,10 @@ typedef struct {
 
 void http_response_clear(HttpResponse *response);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpResponse, http_response_clear)
+
+// What a status that is no success means to a caller, where the service gives it no meaning of its own. RFC 9110
+// section 15, RFC 6585.
+StoopError http_status_error(int status);
 
 typedef struct HttpTransport HttpTransport;
 struct HttpTransport {

@@ -14,19 +14,7 @@ static int read_whole(const char *path, Buf *buf) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    char chunk[32 * 1024];
-    int failure = 0;
-    for (;;) {
-        ssize_t got = read(fd, chunk, sizeof chunk);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            failure = errno;
-        else if (got > 0 && !buf_append(buf, chunk, (size_t)got))
-            failure = EFBIG;
-        if (got <= 0 || failure)
-            break;
-    }
+    int failure = buf_read_fd(buf, fd);
     close(fd);
     return failure;
 }

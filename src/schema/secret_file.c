@@ -9,27 +9,6 @@
 
 enum { MAX_SECRET = 64 * 1024 };
 
-static bool read_secret(int fd, const char *path, Buf *buf, GError **error) {
-    char chunk[4096];
-    bool good = true;
-    for (bool ended = false; good && !ended;) {
-        ssize_t got = read(fd, chunk, sizeof chunk);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            stoop_error_set_errno(error, errno, "cannot read %s", path);
-            good = false;
-        } else if (got == 0) {
-            ended = true;
-        } else if (!buf_append(buf, chunk, (size_t)got)) {
-            g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "%s is longer than 64 KiB", path);
-            good = false;
-        }
-    }
-    explicit_bzero(chunk, sizeof chunk);
-    return good;
-}
-
 char *param_read_secret_file(const char *path, GError **error) {
     // Without waiting: a pipe that nobody writes to would hold the start up for ever.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -38,10 +17,16 @@ char *param_read_secret_file(const char *path, GError **error) {
         return NULL;
     }
     g_auto(Buf) buf = BUF_INIT(MAX_SECRET);
-    bool good = read_secret(fd, path, &buf, error);
+    int failed = buf_read_fd(&buf, fd);
     close(fd);
-    if (!good)
+    if (failed == EFBIG) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_TOO_LARGE, "%s is longer than 64 KiB", path);
         return NULL;
+    }
+    if (failed) {
+        stoop_error_set_errno(error, failed, "cannot read %s", path);
+        return NULL;
+    }
     if (!g_utf8_validate_len(buf_text(&buf), buf.len, NULL)) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_INVALID, "%s is no text: it must be UTF-8 without NUL", path);
         return NULL;

@@ -27,23 +27,13 @@ static bool read_all(int fd, const char *path, Buf *buf, DiagList *diags) {
                  (gint64)status.st_size, buf->max);
         return false;
     }
-    char chunk[32 * 1024];
-    for (;;) {
-        ssize_t got = read(fd, chunk, sizeof chunk);
-        if (got == 0)
-            return true;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot be read: %s", g_strerror(errno));
-            return false;
-        }
-        if (!buf_append(buf, chunk, (size_t)got)) {
-            diag_add(diags, DIAG_ERROR, path, 0, 0, "the file is longer than %zu bytes, which is the most that is read",
-                     buf->max);
-            return false;
-        }
-    }
+    int failed = buf_read_fd(buf, fd);
+    if (failed == EFBIG)
+        diag_add(diags, DIAG_ERROR, path, 0, 0, "the file is longer than %zu bytes, which is the most that is read",
+                 buf->max);
+    else if (failed)
+        diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot be read: %s", g_strerror(failed));
+    return !failed;
 }
 
 YamlDoc *yaml_load(const char *path, const YamlLimits *limits, DiagList *diags) {

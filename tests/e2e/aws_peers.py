@@ -3,6 +3,7 @@ an implementation of its own, of what AWS documents), each checksum and each bod
 makes trouble where a test wants it. A second server that speaks S3 and checks signatures itself, versitygw, keeps
 objects as files.
 """
+import atexit
 import base64
 import hashlib
 import hmac
@@ -72,23 +73,69 @@ class Cut(Exception):
     """The connection ends without an answer."""
 
 
+class Moto:
+    """One moto. Starting one takes seconds, so one that a test has done with is emptied and serves the next."""
+    idle, lock = [], threading.Lock()
+
+    @classmethod
+    def take(cls):
+        with cls.lock:
+            if cls.idle:
+                return cls.idle.pop()
+        return cls()
+
+    def __init__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen([MOTO, "-H", "127.0.0.1", "-p", str(self.port)], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                        env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"})
+        atexit.register(self.end)
+        wait("moto answers", self.answers, 60)
+        # Functions answer without a container engine.
+        self.ask("POST", "/moto-api/config", json.dumps({"lambda": {"use_docker": False}}),
+                 {"Content-Type": "application/json"})
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError("moto ended")
+        try:
+            return self.ask("GET", "/moto-api/")[0] < 500
+        except OSError:
+            return False
+
+    def ask(self, method, path, body=None, headers=None):
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            conn.request(method, path, body, headers or {})
+            answer = conn.getresponse()
+            return answer.status, dict(answer.headers), answer.read()
+        finally:
+            conn.close()
+
+    def give_back(self):
+        try:
+            emptied = self.ask("POST", "/moto-api/reset")[0] == 200
+        except OSError:
+            emptied = False
+        if not emptied:
+            return self.end()
+        with self.lock:
+            self.idle.append(self)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class AwsPeer:
     """moto behind the gate. `trouble(request)` may return (status, body[, headers]) instead of what moto would answer,
     None to go on, or raise Cut; `late` is the same after moto has done it."""
 
-    def __init__(self, folder, keys=None):
+    def __init__(self, keys=None):
         self.secrets = dict(keys or {KEY: SECRET})
         self.requests, self.complaints, self.lock = [], [], threading.Lock()
         self.trouble = self.late = lambda request: None
-        self.moto_port = free_port()
-        self.log = open(os.path.join(folder, "moto.log"), "wb")
-        self.moto = subprocess.Popen([MOTO, "-H", "127.0.0.1", "-p", str(self.moto_port)], stdout=self.log,
-                                     stderr=self.log, stdin=subprocess.DEVNULL,
-                                     env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"})
-        wait("moto answers", self.moto_answers, 60)
-        # Functions answer without a container engine.
-        self.ask("POST", "/moto-api/config", json.dumps({"lambda": {"use_docker": False}}),
-                 {"Content-Type": "application/json"})
+        self.moto = Moto.take()
         peer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -107,20 +154,10 @@ class AwsPeer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def moto_answers(self):
-        if self.moto.poll() is not None:
-            raise AssertionError("moto ended")
-        try:
-            return self.ask("GET", "/moto-api/")[0] < 500
-        except OSError:
-            return False
-
     def end(self):
         self.server.shutdown()
         self.server.server_close()
-        self.moto.terminate()
-        self.moto.wait(10)
-        self.log.close()
+        self.moto.give_back()
 
     # --- the gate
 
@@ -137,7 +174,7 @@ class AwsPeer:
             else:
                 made = self.trouble(request)
                 answer = ((made[0], made[2] if len(made) > 2 else {}, made[1]) if made else
-                          self.ask(request.method, handler.path, body, request.headers))
+                          self.moto.ask(request.method, handler.path, body, request.headers))
                 made = None if made else self.late(request)
                 if made:
                     answer = made[0], {}, made[1]
@@ -201,18 +238,9 @@ class AwsPeer:
 
     # --- moto itself
 
-    def ask(self, method, path, body=None, headers=None):
-        conn = http.client.HTTPConnection("127.0.0.1", self.moto_port, timeout=60)
-        try:
-            conn.request(method, path, body, headers or {})
-            answer = conn.getresponse()
-            return answer.status, dict(answer.headers), answer.read()
-        finally:
-            conn.close()
-
     def moto_call(self, service, method, path, body=None, **headers):
         scope = f"{KEY}/{time.strftime('%Y%m%d')}/{REGION}/{service}/aws4_request"
-        status, _, text = self.ask(method, path, body, {
+        status, _, text = self.moto.ask(method, path, body, {
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0", **headers})
         if status >= 300:
             raise AssertionError(f"moto: {method} {path}: {status} {text[:300]}")

@@ -217,7 +217,7 @@ class Faults(Case):
     # --- the peers
 
     def s3(self):
-        peer = AwsPeer(self.folder)
+        peer = AwsPeer()
         self.addCleanup(peer.end)
         return peer
 

@@ -48,7 +48,7 @@ class Metadata:
 class Lambda(Case):
     def setUp(self):
         super().setUp()
-        self.peer = AwsPeer(self.folder)
+        self.peer = AwsPeer()
         self.addCleanup(self.peer.end)
         self.peer.make_function("responder")
 

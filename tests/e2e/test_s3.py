@@ -18,7 +18,7 @@ def error(code, more=""):
 class S3Case(Case):
     def setUp(self):
         super().setUp()
-        self.peer = AwsPeer(self.folder)
+        self.peer = AwsPeer()
         self.addCleanup(self.peer.end)
         self.peer.make_bucket(BUCKET)
 

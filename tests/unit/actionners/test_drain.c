@@ -92,12 +92,10 @@ static int answer_list(World *world, const char *url, GString *out) {
 }
 
 static FakePod *find_pod(World *world, const char *url) {
-    for (size_t i = 0; i < world->count; i++) {
-        g_autofree char *part = g_strdup_printf("/namespaces/%s/pods/%s", world->pods[i].space, world->pods[i].name);
-        const char *at = strstr(url, part);
-        if (at && (at[strlen(part)] == '/' || !at[strlen(part)]))
+    g_auto(GStrv) parts = g_strsplit(strstr(url, "/namespaces/"), "/", 6); // "", "namespaces", …, "pods", …
+    for (size_t i = 0; i < world->count; i++)
+        if (strcmp(world->pods[i].name, parts[4]) == 0 && strcmp(world->pods[i].space, parts[2]) == 0)
             return &world->pods[i];
-    }
     g_error("no such pod: %s", url);
 }
 

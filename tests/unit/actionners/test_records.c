@@ -91,12 +91,20 @@ static size_t bound_at(const size_t *bounds, size_t len, uint64_t *count) {
     return last;
 }
 
+// How far to the next length that is tried: every one about a bound, some of the others.
+static size_t step(const size_t *bounds, size_t len) {
+    for (size_t i = 0; bounds[i]; i++)
+        if (len + 20 >= bounds[i] && len <= bounds[i] + 20)
+            return 1;
+    return 17;
+}
+
 // The stream ends anywhere, and comes in pieces of any length.
 static void check_cuts(RecordsKind kind, const GString *file, const size_t *bounds) {
     static const size_t pieces[] = {1, 7, 16, 4096, 1 << 20};
     for (size_t p = 0; p < G_N_ELEMENTS(pieces); p++) {
-        for (size_t len = 0; len <= file->len; len += len < 2000 ? 1 : 30011) {
-            if (pieces[p] == 1 && len > 2000 && len < file->len - 30011)
+        for (size_t len = 0; len <= file->len; len += len < 2000 ? step(bounds, len) : 30011) {
+            if (pieces[p] < 16 && len > 2000 && len < file->len - 30011)
                 continue;
             Sink sink = {.bytes = g_string_new(NULL)};
             g_auto(Records) records;
@@ -112,9 +120,10 @@ static void check_cuts(RecordsKind kind, const GString *file, const size_t *boun
 }
 
 static void check_limits(RecordsKind kind, const GString *file, const size_t *bounds) {
-    static const size_t pieces[] = {1, 100, 1 << 20};
+    static const size_t pieces[] = {1, 7, 100, 4096, 1 << 19, 1 << 20};
     for (size_t p = 0; p < G_N_ELEMENTS(pieces); p++) {
-        for (size_t limit = 24; limit < file->len; limit += limit < 2000 ? 13 : 40009) {
+        for (size_t i = 0; bounds[i] < file->len; i++) {
+            size_t limit = bounds[i] + p % 3; // at a bound and behind it
             Sink sink = {.bytes = g_string_new(NULL), .limit = limit};
             g_auto(Records) records;
             records_init(&records, kind, take, &sink);

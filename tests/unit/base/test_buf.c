@@ -1,7 +1,10 @@
 // The buffer's maximum holds whatever is appended, and a refused append changes nothing.
 #include "base/buf.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static void test_append(void) {
     g_auto(Buf) buf = BUF_INIT(10);
@@ -93,6 +96,41 @@ static void test_json(void) {
     }
 }
 
+// A pipe with `len` bytes of 'x' in it, and nobody who writes.
+static int pipe_with(size_t len) {
+    int ends[2];
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    g_autofree char *text = g_malloc(len + 1);
+    memset(text, 'x', len);
+    g_assert_cmpint(write(ends[1], text, len), ==, (ssize_t)len);
+    close(ends[1]);
+    return ends[0];
+}
+
+static void test_read_fd(void) {
+    static const struct {
+        size_t before, len, max;
+        int wanted;
+    } cases[] = {{0, 0, 10, 0}, {0, 10, 10, 0},   {0, 11, 10, EFBIG},   {4, 6, 10, 0},           {4, 7, 10, EFBIG},
+                 {0, 0, 0, 0},  {0, 1, 0, EFBIG}, {1, 40000, 40001, 0}, {0, 40000, 39999, EFBIG}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Buf) buf = BUF_INIT(cases[i].max);
+        for (size_t n = 0; n < cases[i].before; n++)
+            buf_append_char(&buf, 'a');
+        int fd = pipe_with(cases[i].len);
+        g_assert_cmpint(buf_read_fd(&buf, fd), ==, cases[i].wanted);
+        close(fd);
+        g_assert_cmpuint(buf.len, ==, MIN(cases[i].before + cases[i].len, cases[i].max));
+        g_assert_cmpuint(strspn(buf_text(&buf), "a"), ==, cases[i].before);
+        g_assert_cmpuint(strspn(buf_text(&buf) + cases[i].before, "x"), ==, buf.len - cases[i].before);
+        g_assert_cmpint(buf_text(&buf)[buf.len], ==, '\0');
+    }
+    g_auto(Buf) buf = BUF_INIT(10);
+    int folder = open("/", O_RDONLY | O_CLOEXEC);
+    g_assert_cmpint(buf_read_fd(&buf, folder), ==, EISDIR);
+    close(folder);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/buf/append", test_append);
@@ -100,5 +138,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/buf/steal", test_steal);
     g_test_add_func("/buf/growth", test_growth);
     g_test_add_func("/buf/json", test_json);
+    g_test_add_func("/buf/read-fd", test_read_fd);
     return g_test_run();
 }

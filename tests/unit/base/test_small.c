@@ -1,7 +1,8 @@
-// The small ones: backoff, errors, threads.
+// The small ones: backoff, errors, lines, threads.
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -48,6 +49,25 @@ static void test_error(void) {
     }
     g_set_error_literal(&error, G_FILE_ERROR, STOOP_ERROR_UNAVAILABLE, "another domain's");
     g_assert_false(stoop_error_is_retryable(error));
+}
+
+static void test_one_line(void) {
+    static const struct {
+        const char *text;
+        size_t len, max;
+        const char *wanted;
+    } cases[] = {{"", 0, 10, ""},
+                 {" a\n\tb\x7f\r\n", 8, 10, "a  b"},
+                 {"a\0b", 3, 10,
+                  "a\xef\xbf\xbd"
+                  "b"},
+                 {"a\xff", 2, 10, "a\xef\xbf\xbd"},
+                 {"0123456789", 10, 10, "0123456789"},
+                 {"0123456789", 10, 9, "012345678\xe2\x80\xa6"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *line = one_line(cases[i].text, cases[i].len, cases[i].max);
+        g_assert_cmpstr(line, ==, cases[i].wanted);
+    }
 }
 
 typedef struct {
@@ -105,6 +125,7 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/base/backoff", test_backoff);
     g_test_add_func("/base/error", test_error);
+    g_test_add_func("/base/one-line", test_one_line);
     g_test_add_func("/base/thread", test_thread);
     return g_test_run();
 }
