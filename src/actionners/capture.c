@@ -20,6 +20,7 @@ void capture_end_clear(CaptureEnd *end) {
     end->begun = false;
     end->records = 0;
     end->exit_code = 0;
+    end->killed = false;
 }
 
 ActionContext capture_until(const ActionContext *context, int64_t seconds) {
@@ -55,10 +56,11 @@ void capture_release(const ActionContext *context, const Capture *capture) {
 
 // --- The capture ---
 
-enum { END_NO_TOOL = 120 };
+enum { END_NO_TOOL = 120, END_KILLED = 121 };
 
 // The tool is ended by its own container, so that it ends in time although nobody tells it to. It does not write to
-// the artifact before it is asked to, and its end is the shell's.
+// the artifact before it is asked to, and its end is the shell's. One that does not end when it is asked to (a kernel
+// under load can hold it for seconds) is killed, which is told apart from a kill by somebody else.
 static char *script_of(const Capture *capture) {
     return g_strdup_printf("trap ': >" DONE "' EXIT\n"
                            "PATH=$PATH:/usr/sbin:/sbin\n"
@@ -66,14 +68,16 @@ static char *script_of(const Capture *capture) {
                            "%s"
                            "%s %s &\n"
                            "p=$!\n"
-                           "(sleep %" G_GINT64_FORMAT "; kill -TERM $p; sleep 3; kill -KILL $p) >/dev/null 2>&1 &\n"
+                           "(sleep %" G_GINT64_FORMAT "; kill -TERM $p; sleep 3; trap '' TERM; kill -KILL $p; exit 9) "
+                           ">/dev/null 2>&1 &\n"
                            "k=$!\n"
                            "wait $p\n"
                            "s=$?\n"
                            "kill $k 2>/dev/null\n"
+                           "[ $s -ne 137 ] || { wait $k; [ $? -ne 9 ] || s=%d; }\n"
                            "exit $s\n",
                            capture->tool, END_NO_TOOL, capture->before ? capture->before : "", capture->tool,
-                           capture->arguments, capture->duration_s);
+                           capture->arguments, capture->duration_s, END_KILLED);
 }
 
 typedef struct {
@@ -98,7 +102,8 @@ static bool take(const char *data, size_t len, void *user, GError **error) {
 
 static bool judge(const Capture *capture, const Stream *stream, ShellEnd *shell, CaptureEnd *end, GError **error) {
     // A tool that does not handle the signal that ends it was ended all the same.
-    end->exit_code = shell->exit_code == 128 + SIGTERM ? 0 : shell->exit_code;
+    end->killed = shell->exit_code == END_KILLED;
+    end->exit_code = shell->exit_code == 128 + SIGTERM || end->killed ? 0 : shell->exit_code;
     end->errors = g_steal_pointer(&shell->errors);
     if (!shell->ran)
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the image has no shell `sh`: %s", shell->why);

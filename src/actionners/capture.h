@@ -34,6 +34,7 @@ typedef struct {
     bool begun; // the artifact
     uint64_t records;
     int exit_code; // of the tool
+    bool killed;   // at its end, as it did not end when asked to: what it had not written yet is missing
     char *errors;  // the end of its standard error
 } CaptureEnd;
 void capture_end_clear(CaptureEnd *end);

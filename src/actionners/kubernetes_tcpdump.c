@@ -84,8 +84,9 @@ static void tell(const ActionContext *context, const CaptureEnd *end, const char
     g_autofree char *name = target_name(context);
     uint64_t lost = dropped(end->errors);
     g_autofree char *losses = g_strdup_printf("; the kernel dropped %" G_GUINT64_FORMAT " more", lost);
-    action_result_set(result, ACTION_SUCCESS, "%" G_GUINT64_FORMAT " packet%s of %s captured%s%s", end->records,
-                      end->records == 1 ? " was" : "s", name, how, lost ? losses : "");
+    action_result_set(result, ACTION_SUCCESS, "%" G_GUINT64_FORMAT " packet%s of %s captured%s%s%s", end->records,
+                      end->records == 1 ? " was" : "s", name, how, lost ? losses : "",
+                      end->killed ? "; tcpdump did not end when told to, and was killed" : "");
 }
 
 static bool is_of_a_broken_pod(const GError *failure) {

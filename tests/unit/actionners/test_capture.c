@@ -127,6 +127,8 @@ static void test_tcpdump(void) {
         {NO_Z TELL "cat \"$D/file\"; exec sleep 20", "-i any -n -p --immediate-mode -U -s 77 -w -\n", " in 1 s"},
         {NO_Z TELL "trap 'exit 0' TERM\ncat \"$D/file\"; while :; do sleep 0.05; done",
          "-i any -n -p --immediate-mode -U -s 77 -w -\n", " in 1 s"},
+        {NO_Z TELL "trap '' TERM\ncat \"$D/file\"; while :; do sleep 0.05; done",
+         "-i any -n -p --immediate-mode -U -s 77 -w -\n", " in 1 s; tcpdump did not end when told to, and was killed"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(ExecWorld) world;
@@ -153,6 +155,7 @@ static void test_tcpdump_fails(void) {
     } cases[] = {
         {STOOP_ERROR_FAILED, NO_Z "echo 'tcpdump: any: You do not have permission' >&2; exit 1",
          "exit status 1: tcpdump: any: You do"},
+        {STOOP_ERROR_FAILED, NO_Z "kill -KILL $$", "exit status 137"},
         {STOOP_ERROR_INVALID, NO_Z "echo 'this is no capture'", "no pcap file"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -163,7 +166,7 @@ static void test_tcpdump_fails(void) {
                                       {PATCH_POD, PATCH_BODY("41"), 200, "{}", NULL},
                                       {GET_POD, NULL, 200, EPHEMERAL("\"running\":{}"), NULL},
                                       {EXEC, NULL, 101, "", NULL},
-                                      {i == 0 ? NULL : RELEASE, NULL, 101, "", NULL},
+                                      {cases[i].code == STOOP_ERROR_FAILED ? NULL : RELEASE, NULL, 101, "", NULL},
                                       END};
         g_auto(Artifact) artifact;
         artifact_init(&artifact);
