@@ -70,11 +70,13 @@ char *capture_job_text(const CaptureJob *job) {
 
 // --- Removing ---
 
-static bool delete_job(const ActionContext *context, const KubePath *path, const KubeCall *call, GError **error) {
-    static const KubeDeleteOptions options = {.grace_period_seconds = -1, .propagation = "Background"};
+// `uid` may be NULL: whichever has the name.
+static bool delete_job(const ActionContext *context, const KubePath *path, const char *uid, const KubeCall *call,
+                       GError **error) {
+    KubeDeleteOptions options = {.grace_period_seconds = -1, .uid = uid, .propagation = "Background"};
     g_autoptr(GError) failure = NULL;
     if (kube_delete(context->clients->kube, path, &options, call, &failure) ||
-        stoop_error_is(failure, STOOP_ERROR_NOT_FOUND))
+        stoop_error_is(failure, STOOP_ERROR_NOT_FOUND) || (uid && stoop_error_is(failure, STOOP_ERROR_CONFLICT)))
         return true;
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
@@ -83,7 +85,8 @@ static bool delete_job(const ActionContext *context, const KubePath *path, const
 bool capture_job_remove(const ActionContext *context, const CaptureJob *job, GError **error) {
     KubePath path = job_path(job, true);
     KubeCall call = {.deadline_us = clock_monotonic_us(context->clock) + REMOVE_S * G_USEC_PER_SEC};
-    return delete_job(context, &path, &call, error);
+    // A request that is late, as after a restart of ours, must not take the next one of that name.
+    return delete_job(context, &path, job->uid, &call, error);
 }
 
 typedef struct {
@@ -126,7 +129,7 @@ static void sweep(const ActionContext *context, const CaptureJob *job, const Kub
     for (guint i = 0; i < names->len; i++) {
         CaptureJob old = {.job_namespace = job->job_namespace, .name = g_ptr_array_index(names, i)};
         KubePath path = job_path(&old, true);
-        delete_job(context, &path, call, NULL);
+        delete_job(context, &path, NULL, call, NULL);
     }
 }
 
@@ -153,7 +156,7 @@ static bool create(const ActionContext *context, const CaptureJob *job, const Ku
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
         }
-        if (!delete_job(context, &one, call, error))
+        if (!delete_job(context, &one, NULL, call, error))
             return false;
         if (tries > 0)
             action_pause(context, POLL_US, call->deadline_us);
@@ -257,14 +260,13 @@ static bool wait_running(const ActionContext *context, const CaptureJob *job, St
     return false;
 }
 
-bool capture_job_start(const ActionContext *context, const CaptureJob *job, char **pod, GError **error) {
+bool capture_job_start(const ActionContext *context, CaptureJob *job, char **pod, GError **error) {
     ActionContext own = capture_until(context, CAPTURE_START_S);
     KubeCall call = action_call(&own);
     sweep(&own, job, &call);
-    g_autofree char *uid = NULL;
-    if (!create(&own, job, &call, &uid, error))
+    if (!create(&own, job, &call, &job->uid, error))
         return false;
-    g_auto(Start) start = {.uid = uid};
+    g_auto(Start) start = {.uid = job->uid};
     if (!wait_running(&own, job, &start, &call, error))
         return false;
     *pod = g_steal_pointer(&start.pod);

@@ -11,6 +11,7 @@ typedef struct {
     const char *node;
     const char *image;
     int64_t duration_s;
+    char *uid; // set once it is created; g_free
 } CaptureJob;
 
 // Its only container.
@@ -20,9 +21,10 @@ typedef struct {
 // Errors: as of kube_create; FORBIDDEN, with what was said, when the namespace does not take the pod; FAILED with the
 // kubelet's reason when its container does not start; TIMEOUT with why it waits. Whatever happened, it is to be
 // removed.
-bool capture_job_start(const ActionContext *context, const CaptureJob *job, char **pod, GError **error);
+bool capture_job_start(const ActionContext *context, CaptureJob *job, char **pod, GError **error);
 
-// Deletes it and its pod; that it is not there is fine. Also when the action's time is over.
+// Deletes it and its pod; that it is not there is fine, and one that has taken its place stays. Also when the action's
+// time is over.
 bool capture_job_remove(const ActionContext *context, const CaptureJob *job, GError **error);
 
 // For the tests: what is created. NULL: too long.

@@ -124,7 +124,7 @@ static bool capture_calls(const ActionContext *context, yyjson_val *pod, const C
     return true;
 }
 
-static bool capture_on(const ActionContext *context, yyjson_val *pod, const CaptureJob *job, ActionResult *result,
+static bool capture_on(const ActionContext *context, yyjson_val *pod, CaptureJob *job, ActionResult *result,
                        GError **error) {
     g_autofree char *job_pod = NULL;
     // What comes after has time left.
@@ -168,7 +168,9 @@ static bool sysdig_run(const ActionContext *context, ActionResult *result, GErro
                       .node = node,
                       .image = image,
                       .duration_s = params->duration + SLACK_S};
-    return capture_on(context, pod.root, &job, result, error);
+    bool ok = capture_on(context, pod.root, &job, result, error);
+    g_free(job.uid);
+    return ok;
 }
 
 static const char *const sysdig_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};

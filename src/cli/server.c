@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-// What runs has this long to end by itself after a signal; the rest of the 10 s is for cancelling and for the store.
+// What runs has this long to end by itself after a signal, then this long until it is left where it is; the rest of the
+// 10 s is for the store.
 #define STOP_GRACE_US (7 * G_USEC_PER_SEC)
+#define STOP_LAST_US (9 * G_USEC_PER_SEC)
 
 static bool load_config(Server *server, const CommandLine *line, GError **error) {
     g_autoptr(DiagList) diags = diag_list_new();
@@ -184,12 +186,16 @@ bool server_start(Server *server, const CommandLine *line, GError **error) {
 }
 
 void server_stop(Server *server) {
+    int64_t now_us = clock_monotonic_us(clock_system());
     if (server->watch)
         rules_watch_stop(server->watch);
     if (server->ingest)
         ingest_quiesce(server->ingest);
-    if (server->engine)
-        engine_stop(server->engine, clock_monotonic_us(clock_system()) + STOP_GRACE_US);
+    if (server->engine && !engine_stop(server->engine, now_us + STOP_GRACE_US, now_us + STOP_LAST_US)) {
+        log_text(server->log, LOG_ERROR, "init", "leaving without what does not end; the next start takes it up again");
+        // Whoever is at it still uses everything. The store holds what was accepted, as it does through a crash.
+        _exit(0);
+    }
     // The store's last commit answers the senders that still wait; only then can the door be closed.
     if (server->store)
         store_close(server->store);

@@ -47,7 +47,7 @@ Engine *engine_new(const EngineOptions *options, GError **error) {
          backlog_start(engine, error);
     if (ok)
         return engine;
-    engine_stop(engine, 0);
+    engine_stop(engine, 0, INT64_MAX);
     engine_free(engine);
     return NULL;
 }
@@ -191,26 +191,31 @@ EngineVerdict engine_offer(Engine *engine, const Event *event, StoreCommitted co
     return verdict;
 }
 
-void engine_stop(Engine *engine, int64_t deadline_us) {
+bool engine_stop(Engine *engine, int64_t deadline_us, int64_t last_us) {
     if (engine->stopped)
-        return;
+        return true;
     mutex_lock(&engine->accept);
     mutex_lock(&engine->lock);
     engine->stopping = true;
     mutex_unlock(&engine->lock);
     mutex_unlock(&engine->accept);
     backlog_stop(engine);
-    lanes_stop(engine, deadline_us);
+    if (!lanes_stop(engine, deadline_us, last_us))
+        return false;
     mutex_lock(&engine->lock);
-    while (engine->commits_due > 0)
-        cond_wait(&engine->ended, &engine->lock);
+    while (engine->commits_due > 0 && clock_monotonic_us(clock_system()) < last_us)
+        cond_wait_until(&engine->ended, &engine->lock, last_us);
+    bool kept = engine->commits_due == 0;
     mutex_unlock(&engine->lock);
+    if (!kept)
+        return false;
     unsigned unkept = lanes_clear(engine);
     if (unkept > 0)
         log_text(engine->options.log, LOG_ERROR, "init", "%u events that were not on disk are lost", unkept);
     mutex_lock(&engine->lock);
     engine->stopped = true;
     mutex_unlock(&engine->lock);
+    return true;
 }
 
 void engine_free(Engine *engine) {

@@ -55,8 +55,9 @@ EngineVerdict engine_offer(Engine *engine, const Event *event, StoreCommitted co
 
 // Stops taking work, lets what runs finish until `deadline_us`, then cancels it. What did not end stays in the store
 // for the next start. All threads are joined and every `committed` has been called on return; the store must still be
-// open.
-void engine_stop(Engine *engine, int64_t deadline_us);
+// open. False: at `last_us` something has still not ended, or is not on disk. Then nothing may be freed, the store
+// neither; what is left is to end the process, or to call this again.
+bool engine_stop(Engine *engine, int64_t deadline_us, int64_t last_us);
 void engine_free(Engine *engine); // after engine_stop
 
 typedef struct {

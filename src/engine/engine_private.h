@@ -158,8 +158,9 @@ LaneBegin lanes_begin_action(Worker *worker, const Rule *rule, const RuleAction 
 void lanes_end_action(Worker *worker);
 
 bool lanes_start(Engine *engine, unsigned count, GError **error);
-// After `stopping` was set: wakes all, waits for them until the deadline, cancels, joins.
-void lanes_stop(Engine *engine, int64_t deadline_us);
+// After `stopping` was set: wakes all, waits for them until the deadline, cancels, joins. False: some have not ended at
+// `last_us`, and none was joined.
+bool lanes_stop(Engine *engine, int64_t deadline_us, int64_t last_us);
 // After lanes_stop: frees the jobs that wait. Returns how many of them no store has.
 unsigned lanes_clear(Engine *engine);
 // Frees the workers' structs: later than lanes_stop, because a late offer may still signal one.

@@ -399,22 +399,24 @@ static void wait_for_workers(Engine *engine, int64_t until_us) {
         cond_wait_until(&engine->ended, &engine->lock, until_us);
 }
 
-void lanes_stop(Engine *engine, int64_t deadline_us) {
+bool lanes_stop(Engine *engine, int64_t deadline_us, int64_t last_us) {
     mutex_lock(&engine->lock);
     for (Worker *worker = engine->all; worker; worker = worker->next_all)
         cond_broadcast(&worker->cond);
     wait_for_workers(engine, deadline_us);
     // Under the lock: no action begins once it is set.
     cancel_set(&engine->cancel);
-    wait_for_workers(engine, clock_monotonic_us(clock_system()) + G_USEC_PER_SEC);
+    wait_for_workers(engine, MIN(clock_monotonic_us(clock_system()) + G_USEC_PER_SEC, last_us));
     for (Worker *worker = engine->all; worker; worker = worker->next_all) {
         if (worker->running && worker->action)
             log_text(engine->options.log, LOG_ERROR, "init", "waiting for %s of rule '%s', which does not end",
                      worker->action->actionner->name, worker->rule->name);
     }
-    while (engine->threads > 0)
-        cond_wait(&engine->ended, &engine->lock);
+    wait_for_workers(engine, last_us);
+    bool ended = engine->threads == 0;
     mutex_unlock(&engine->lock);
+    if (!ended)
+        return false;
 
     mutex_lock(&engine->spawning);
     for (Worker *worker = engine->all; worker; worker = worker->next_all) {
@@ -423,6 +425,7 @@ void lanes_stop(Engine *engine, int64_t deadline_us) {
         worker->joinable = false;
     }
     mutex_unlock(&engine->spawning);
+    return true;
 }
 
 static unsigned free_lanes(Engine *engine, LaneQueue *queue) {

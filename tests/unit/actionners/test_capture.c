@@ -273,6 +273,9 @@ static void test_tcpdump_does_not_start(void) {
     "capture"
 #define NO_ITEMS "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}"
 #define DELETE_BODY "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\"}"
+#define DELETE_OWN                                                                                                     \
+    "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\","                          \
+    "\"preconditions\":{\"uid\":\"j-1\"}}"
 #define JOB_POD(status)                                                                                                \
     "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{\"metadata\":{\"name\":\"other\",\"ownerReferences\":[{"    \
     "\"kind\":\"Job\",\"name\":\"x\",\"uid\":\"j-0\",\"controller\":true}]},\"status\":{\"phase\":\"Failed\"}},"       \
@@ -352,7 +355,7 @@ static void test_sysdig(void) {
                                       {lines.pods, NULL, 200, JOB_POD("\"phase\":\"Pending\""), NULL},
                                       {lines.pods, NULL, 200, JOB_POD(RUNS), NULL},
                                       {JOB_EXEC, NULL, 101, "", NULL},
-                                      {lines.remove, DELETE_BODY, 200, "{}", NULL},
+                                      {lines.remove, DELETE_OWN, 200, "{}", NULL},
                                       END};
         g_auto(ExecWorld) world;
         exec_world_init(&world);
@@ -402,7 +405,7 @@ static void test_sysdig_fails(void) {
         size_t n = 4;
         if (cases[i].script)
             exchanges[n++] = (Exchange){JOB_EXEC, NULL, 101, "", NULL};
-        exchanges[n++] = (Exchange){lines.remove, DELETE_BODY, 200, "{}", NULL};
+        exchanges[n++] = (Exchange){lines.remove, DELETE_OWN, 200, "{}", NULL};
         g_auto(ExecWorld) world;
         exec_world_init(&world);
         add_program(&world, cases[i].script && *cases[i].script ? "sysdig" : "other", cases[i].script, SCAP, SCAP_LEN);
@@ -431,7 +434,7 @@ static void test_sysdig_without_a_pod(void) {
          "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{\"message\":\"pods are forbidden: violates "
          "PodSecurity\"}]}",
          NULL},
-        {lines.remove, DELETE_BODY, 404, "{}", NULL},
+        {lines.remove, DELETE_OWN, 404, "{}", NULL},
         END};
     g_auto(ExecWorld) world;
     exec_world_init(&world);
@@ -466,7 +469,7 @@ static void test_sysdig_and_what_was_left(void) {
                                   {lines.create, lines.body, 201, JOB_CREATED, NULL},
                                   {lines.pods, NULL, 200, JOB_POD(RUNS), NULL},
                                   {JOB_EXEC, NULL, 101, "", NULL},
-                                  {lines.remove, DELETE_BODY, 403, "{\"message\":\"no right\"}", NULL},
+                                  {lines.remove, DELETE_OWN, 403, "{\"message\":\"no right\"}", NULL},
                                   END};
     g_auto(ExecWorld) world;
     exec_world_init(&world);

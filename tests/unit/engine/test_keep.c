@@ -186,7 +186,7 @@ static void test_shutdown_lets_finish(void) {
     world_start(world);
     world_drain(world);
     g_assert_cmpuint(ran(), ==, 200); // each once: what had ended before is not repeated
-    engine_stop(world->engine, 0);
+    engine_stop(world->engine, 0, INT64_MAX);
     g_assert_cmpint(world_offer_event(world, late), ==, ENGINE_REFUSED);
     world_free(world);
 }

@@ -116,7 +116,7 @@ static void test_backlog_waits_for_commits(void) {
 static unsigned commits_at_stop;
 
 static void *stop_engine(void *data) {
-    engine_stop(((World *)data)->engine, clock_monotonic_us(clock_system()) + 10 * G_USEC_PER_SEC);
+    engine_stop(((World *)data)->engine, clock_monotonic_us(clock_system()) + 10 * G_USEC_PER_SEC, INT64_MAX);
     commits_at_stop = world_commits();
     return NULL;
 }
@@ -164,10 +164,28 @@ static void test_deaf_action_is_named(void) {
     wait_gate(1);
     pthread_t thread;
     g_assert_cmpint(pthread_create(&thread, NULL, open_when_named, world), ==, 0);
-    engine_stop(world->engine, 0);
+    engine_stop(world->engine, 0, INT64_MAX);
     pthread_join(thread, NULL);
     assert_has(world_log(world), "waiting for fake:gate of rule 'gate', which does not end");
     g_assert_cmpuint(world_pending(world), ==, 0); // it ended with success after all
+    world_free(world);
+}
+
+// It is not waited for beyond the last moment.
+static void test_deaf_action_is_left(void) {
+    World *world = world_new(RULES);
+    world_start(world);
+    gate_shut();
+    gate_deaf(true);
+    g_assert_cmpint(offer(world, "gate", "p", "1"), ==, ENGINE_ACCEPTED);
+    wait_gate(1);
+    int64_t began_us = clock_monotonic_us(clock_system());
+    g_assert_false(engine_stop(world->engine, 0, began_us + G_USEC_PER_SEC / 4));
+    g_assert_cmpint(clock_monotonic_us(clock_system()) - began_us, <, 5 * G_USEC_PER_SEC);
+    assert_has(world_log(world), "waiting for fake:gate of rule 'gate', which does not end");
+    g_assert_cmpuint(world_pending(world), ==, 1);
+    gate_open();
+    g_assert_true(engine_stop(world->engine, 0, INT64_MAX));
     world_free(world);
 }
 
@@ -183,7 +201,7 @@ static void test_recorded_failure_stays_one(void) {
     gate_shut();
     g_assert_cmpint(offer(world, "two", "p", "1"), ==, ENGINE_ACCEPTED);
     wait_gate(1);
-    engine_stop(world->engine, 0);
+    engine_stop(world->engine, 0, INT64_MAX);
     engine_free(world->engine);
     metrics_free(world->metrics);
     assert_text(ran_text(), "f g");
@@ -205,6 +223,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/engine/refuse/backlog-waits-for-commits", test_backlog_waits_for_commits);
     g_test_add_func("/engine/refuse/stop-waits-for-commits", test_stop_waits_for_commits);
     g_test_add_func("/engine/refuse/deaf-action-is-named", test_deaf_action_is_named);
+    g_test_add_func("/engine/refuse/deaf-action-is-left", test_deaf_action_is_left);
     g_test_add_func("/engine/refuse/recorded-failure-stays-one", test_recorded_failure_stays_one);
     return g_test_run();
 }

@@ -83,7 +83,7 @@ void world_start(World *world) {
 void world_stop_within(World *world, int64_t us) {
     if (!world->engine)
         return;
-    engine_stop(world->engine, clock_monotonic_us(clock_system()) + us);
+    engine_stop(world->engine, clock_monotonic_us(clock_system()) + us, INT64_MAX);
     store_close(world->store);
     engine_free(world->engine);
     metrics_free(world->metrics);
