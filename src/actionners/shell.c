@@ -39,7 +39,10 @@ GString *shell_input(const ShellJob *job, const char *trace) {
     shell_quote(input, job->script, job->script_len);
     g_string_append(input, ") </dev/null\n");
     // In one line, which the shell reads whole: nothing is left that could be taken for the next command.
-    g_string_append_printf(input, "set -- $?; echo \"[stoop %s $1]\" >&2; exit $1\n", trace);
+    g_string_append(input, "set -- $?; ");
+    if (!job->on_stdout)
+        g_string_append_printf(input, "echo \"[stoop %s $1]\"; ", trace);
+    g_string_append_printf(input, "echo \"[stoop %s $1]\" >&2; exit $1\n", trace);
     return input;
 }
 
@@ -50,7 +53,7 @@ typedef struct {
     GString *input;
     size_t sent;
     PlainText output, errors;
-    ShellMarks marks;
+    ShellMarks marks, output_marks; // of standard error; of standard output where that is text
 } Run;
 
 static bool on_stdin(Buf *data, void *user, GError **error) {
@@ -65,8 +68,12 @@ static bool on_stdout(const char *data, size_t len, void *user, GError **error) 
     Run *run = user;
     if (run->job->on_stdout)
         return run->job->on_stdout(data, len, run->job->user, error);
-    plain_text_add(&run->output, data, len);
+    shell_marks_add(&run->output_marks, data, len);
     return true;
+}
+
+static void on_output_text(const char *data, size_t len, void *user) {
+    plain_text_add(&((Run *)user)->output, data, len);
 }
 
 static void on_error_text(const char *data, size_t len, void *user) {
@@ -82,10 +89,17 @@ static bool on_stderr(const char *data, size_t len, void *user, GError **error) 
     return true;
 }
 
+static bool is_over(void *user) {
+    const Run *run = user;
+    return run->marks.ended && run->output_marks.ended;
+}
+
 // What the marks and the server say together.
 static bool judge(Run *run, const KubeCommandEnd *told, ShellEnd *end, GError **error) {
     shell_marks_end(&run->marks);
-    if (run->marks.begun && !run->marks.ended && told->exit_code == 0) {
+    shell_marks_end(&run->output_marks);
+    bool seen = run->marks.ended && (run->job->on_stdout || run->output_marks.ended);
+    if (run->marks.begun && !seen && told->exit_code == 0) {
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE,
                             "the connection to the node broke before the end of the script was seen");
         return false;
@@ -113,12 +127,14 @@ bool shell_run(const ActionContext *context, const char *container, const ShellJ
                .output = PLAIN_TEXT_INIT(OUTPUT_MAX),
                .errors = PLAIN_TEXT_INIT(ERRORS_MAX)};
     shell_marks_init(&run.marks, event->trace_id, on_error_text, &run);
+    shell_marks_init(&run.output_marks, event->trace_id, on_output_text, &run);
     const char *argv[] = {job->shell, "-s", NULL};
     KubeCommand command = {.container = container,
                            .argv = argv,
                            .on_stdin = on_stdin,
                            .on_stdout = on_stdout,
                            .on_stderr = on_stderr,
+                           .is_over = is_over,
                            .user = &run};
     KubeCall call = action_call(context);
     g_auto(KubeCommandEnd) told = {0};
@@ -129,6 +145,7 @@ bool shell_run(const ActionContext *context, const char *container, const ShellJ
     plain_text_clear(&run.output);
     plain_text_clear(&run.errors);
     shell_marks_clear(&run.marks);
+    shell_marks_clear(&run.output_marks);
     return ok;
 }
 

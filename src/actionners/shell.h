@@ -28,10 +28,12 @@ void shell_end_clear(ShellEnd *end);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ShellEnd, shell_end_clear)
 
 // The bytes for the shell: exports, a mark on standard error that it began, the script with /dev/null as its standard
-// input, and a mark with its exit status. `trace` makes the marks this run's own.
+// input, and a mark with its exit status, on standard output too where that is text for the end's `output`. `trace`
+// makes the marks this run's own.
 GString *shell_input(const ShellJob *job, const char *trace);
 
-// Runs it in one container. True when it came to its end or could not begin. Errors as of kube_command_run;
+// Runs it in one container. With marks on both streams it is over once both were seen: what the script left running in
+// the background is not waited for. True when it came to its end or could not begin. Errors as of kube_command_run;
 // UNAVAILABLE also when the end was not seen, whatever the API server calls that.
 bool shell_run(const ActionContext *context, const char *container, const ShellJob *job, ShellEnd *end, GError **error);
 

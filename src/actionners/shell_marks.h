@@ -1,4 +1,4 @@
-// Finds the marks of a shell's run in its standard error, and takes them out.
+// Finds the marks of a shell's run in its standard error or output, and takes them out.
 #pragma once
 
 #include "base/buf.h"

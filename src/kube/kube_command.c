@@ -118,7 +118,13 @@ static WebSocketNext on_message(const char *data, size_t len, void *user, GError
     default: // a channel's closing, or one that we do not know
         break;
     }
-    return ok ? WEBSOCKET_MORE : WEBSOCKET_FAILED;
+    if (!ok)
+        return WEBSOCKET_FAILED;
+    if (!command->is_over || !command->is_over(command->user))
+        return WEBSOCKET_MORE;
+    *self->end = (KubeCommandEnd){.started = true};
+    self->ended = true;
+    return WEBSOCKET_STOP;
 }
 
 static WebSocketNext next_message(Buf *message, void *user, GError **error) {

@@ -15,6 +15,10 @@ typedef struct {
     // False ends it all with the error that was set. NULL: thrown away.
     bool (*on_stdout)(const char *data, size_t len, void *user, GError **error);
     bool (*on_stderr)(const char *data, size_t len, void *user, GError **error);
+    // Asked after either: true when the command itself has said that it came to its end. Then nobody waits for the
+    // server's word, which comes later, and not at all while something that the command started holds its output open;
+    // the connection is closed, and the end is `started` with exit code 0. NULL: the server's word is waited for.
+    bool (*is_over)(void *user);
     void *user;
 } KubeCommand;
 

@@ -51,6 +51,15 @@ class Exec(Case):
         self.assertResult(self.shell("kill -9 $$"), "failure", "137")
         self.assertResult(self.shell("if then"), "failure", "syntax error")
 
+    def test_what_runs_on_in_the_background_is_not_waited_for(self):
+        self.pod()
+        began = time.monotonic()
+        line = self.shell("echo before; (sleep 3; touch /tmp/came; sleep 60) & echo after")
+        self.assertResult(line, "success")
+        self.assertEqual(line["output"], "before\nafter\n")
+        self.assertLess(time.monotonic() - began, 3)
+        wait("it ran on", lambda: self.shell("test -e /tmp/came")["status"] == "success", 20)
+
     def test_a_lot_of_output_is_cut_with_a_note(self):
         self.pod()
         line = self.shell("seq 1 200000")

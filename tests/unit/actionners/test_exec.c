@@ -7,6 +7,7 @@
 
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,6 +95,7 @@ static void test_any_byte(void) {
     for (int i = 0; i < 255; i++)
         bytes[255 + i] = (char)(255 - i);
     bytes[510] = '\0';
+    g_autofree char *wanted = g_strconcat(bytes, "[stoop 0123 0]\n", NULL);
     g_autoptr(GPtrArray) variables = g_ptr_array_new();
     g_ptr_array_add(variables, (char *)"VALUE");
     g_ptr_array_add(variables, bytes);
@@ -109,7 +111,7 @@ static void test_any_byte(void) {
         int status = 0;
         g_assert_true(g_spawn_command_line_sync(line, &out, &err, &status, NULL));
         g_assert_cmpint(status, ==, 0);
-        g_assert_cmpstr(out, ==, bytes);
+        g_assert_cmpstr(out, ==, wanted);
         g_assert_cmpstr(err, ==, "[stoop 0123 began]\n[stoop 0123 0]\n");
     }
 }
@@ -329,11 +331,33 @@ static void test_an_end_that_was_not_seen(void) {
     g_auto(Run) nothing = {0};
     run_command(&world, "/bin/sh", "seq 1 1000", event, &nothing);
     assert_failed(&nothing, STOOP_ERROR_UNAVAILABLE, "not seen to begin");
+    world.exec.cut_channel = 1; // nothing of standard output
+    world.exec.runs = 0;
+    g_auto(Run) half = {0};
+    run_command(&world, "/bin/sh", "echo text", event, &half);
+    assert_failed(&half, STOOP_ERROR_UNAVAILABLE, "before the end");
     world.exec.modes[0] = EXEC_NO_END;
     world.exec.runs = 0;
     g_auto(Run) closed = {0};
-    run_command(&world, "/bin/sh", "true", event, &closed);
+    run_command(&world, "/bin/false", "true", event, &closed);
     assert_failed(&closed, STOOP_ERROR_UNAVAILABLE, "before the command's end");
+}
+
+// The marks tell the end: neither the server's word nor what runs on in the background is waited for.
+static void test_the_end_is_seen(void) {
+    g_auto(ExecWorld) world;
+    exec_world_init(&world);
+    g_autofree char *event = event_with(NULL, NULL);
+    world.exec.modes[0] = EXEC_NO_END;
+    int64_t began_us = g_get_monotonic_time();
+    g_auto(Run) run = {0};
+    run_command(&world, "/bin/sh", "printf text; sleep 60 & echo $! >pid; exit 3", event, &run);
+    assert_failed(&run, STOOP_ERROR_FAILED, "exit status 3");
+    g_assert_cmpstr(run.result.log, ==, "text");
+    g_assert_cmpint(g_get_monotonic_time() - began_us, <, 20 * G_USEC_PER_SEC);
+    g_autofree char *file = path_in(&world, "pid"), *pid = NULL;
+    g_assert_true(g_file_get_contents(file, &pid, NULL, NULL));
+    g_assert_cmpint(kill(atoi(pid), SIGKILL), ==, 0);
 }
 
 // A program that is no shell runs nothing of what it is given.
@@ -403,6 +427,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/exec/an-end-not-seen", test_an_end_that_was_not_seen);
     g_test_add_func("/exec/no-posix-shell", test_no_posix_shell);
     g_test_add_func("/exec/refused", test_a_refused_exec);
+    g_test_add_func("/exec/end-is-seen", test_the_end_is_seen);
     g_test_add_func("/exec/marks", test_marks);
     return g_test_run();
 }
