@@ -7,7 +7,6 @@
 
 #include <glib/gstdio.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -357,7 +356,7 @@ static void test_the_end_is_seen(void) {
     g_assert_cmpint(g_get_monotonic_time() - began_us, <, 20 * G_USEC_PER_SEC);
     g_autofree char *file = path_in(&world, "pid"), *pid = NULL;
     g_assert_true(g_file_get_contents(file, &pid, NULL, NULL));
-    g_assert_cmpint(kill(atoi(pid), SIGKILL), ==, 0);
+    g_assert_cmpint(kill((pid_t)g_ascii_strtoll(pid, NULL, 10), SIGKILL), ==, 0);
 }
 
 // A program that is no shell runs nothing of what it is given.
