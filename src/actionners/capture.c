@@ -3,14 +3,14 @@
 #include "actionners/pause.h"
 #include "actionners/shell.h"
 #include "actionners/target.h"
+#include "actionners/waiter.h"
 #include "base/error.h"
 #include "kube/kube_command.h"
 #include "kube/kube_pod.h"
 
-#include <signal.h>
 #include <string.h>
 
-enum { BEGIN_S = 30, END_S = 10, RELEASE_S = 3 };
+enum { BEGIN_S = 30, END_S = 10 };
 
 #define POD_WORD_US (5 * G_USEC_PER_SEC)
 #define POLL_US (G_USEC_PER_SEC / 4)
@@ -20,7 +20,7 @@ void capture_end_clear(CaptureEnd *end) {
     end->begun = false;
     end->records = 0;
     end->exit_code = 0;
-    end->killed = false;
+    end->killed = end->early = end->late = false;
 }
 
 ActionContext capture_until(const ActionContext *context, int64_t seconds) {
@@ -31,53 +31,40 @@ ActionContext capture_until(const ActionContext *context, int64_t seconds) {
 
 // --- The container that waits ---
 
-// A file of the container's own, by which a shell in it tells the waiting one to end.
-#define DONE "\"${TMPDIR:-/tmp}/stoop-done\""
-
-void capture_waiter(const char *argv[8], const char *seconds) {
-    static const char wait[] =
-        "n=$1; while [ ! -e " DONE " ] && [ \"$n\" -gt 0 ]; do sleep 1; n=$((n - 1)); done; exit 0";
-    const char *const all[] = {"sh", "-c", wait, "stoop", seconds, NULL};
-    memcpy(argv, all, sizeof all);
-}
-
 char *capture_waiter_seconds(int64_t duration_s) {
     return g_strdup_printf("%" G_GINT64_FORMAT, BEGIN_S + duration_s + END_S);
 }
 
-void capture_release(const ActionContext *context, const Capture *capture) {
-    static const char *const argv[] = {"sh", "-c", ": >" DONE, NULL};
-    KubeCommand command = {.container = capture->container, .argv = argv};
-    // Also when the action's time is over, or Stoop is leaving: this is the end of what it began.
-    KubeCall call = {.deadline_us = clock_monotonic_us(context->clock) + RELEASE_S * G_USEC_PER_SEC};
-    g_auto(KubeCommandEnd) end = {0};
-    kube_command_run(context->clients->kube, capture->pod_namespace, capture->pod, &command, &call, &end, NULL);
-}
-
 // --- The capture ---
 
-enum { END_NO_TOOL = 120, END_KILLED = 121 };
+enum { END_NO_TOOL = 120, END_KILLED = 121, END_EARLY = 122 };
 
 // The tool is ended by its own container, so that it ends in time although nobody tells it to. It does not write to
 // the artifact before it is asked to, and its end is the shell's. One that does not end when it is asked to (a kernel
-// under load can hold it for seconds) is killed, which is told apart from a kill by somebody else.
+// under load can hold it for seconds) is killed, which is told apart from a kill by somebody else; so is an end before
+// its time.
 static char *script_of(const Capture *capture) {
-    return g_strdup_printf("trap ': >" DONE "' EXIT\n"
+    return g_strdup_printf("trap '" WAITER_DONE "' EXIT\n"
                            "PATH=$PATH:/usr/sbin:/sbin\n"
                            "command -v %s >/dev/null 2>&1 || exit %d\n"
                            "%s"
                            "%s %s &\n"
                            "p=$!\n"
-                           "(sleep %" G_GINT64_FORMAT "; kill -TERM $p; sleep 3; trap '' TERM; kill -KILL $p; exit 9) "
-                           ">/dev/null 2>&1 &\n"
+                           "(sleep %" G_GINT64_FORMAT "; trap 'exit 8' TERM; kill -TERM $p; sleep 3 & wait\n"
+                           "trap '' TERM; kill -KILL $p; exit 9) >/dev/null 2>&1 &\n"
                            "k=$!\n"
                            "wait $p\n"
                            "s=$?\n"
                            "kill $k 2>/dev/null\n"
-                           "[ $s -ne 137 ] || { wait $k; [ $? -ne 9 ] || s=%d; }\n"
+                           "wait $k 2>/dev/null\n"
+                           "case $s,$? in\n"
+                           "137,9) s=%d ;;\n"
+                           "0,8 | 143,8) s=0 ;;\n"
+                           "0,* | 143,*) s=%d ;;\n"
+                           "esac\n"
                            "exit $s\n",
                            capture->tool, END_NO_TOOL, capture->before ? capture->before : "", capture->tool,
-                           capture->arguments, capture->duration_s, END_KILLED);
+                           capture->arguments, capture->duration_s, END_KILLED, END_EARLY);
 }
 
 typedef struct {
@@ -101,9 +88,9 @@ static bool take(const char *data, size_t len, void *user, GError **error) {
 }
 
 static bool judge(const Capture *capture, const Stream *stream, ShellEnd *shell, CaptureEnd *end, GError **error) {
-    // A tool that does not handle the signal that ends it was ended all the same.
     end->killed = shell->exit_code == END_KILLED;
-    end->exit_code = shell->exit_code == 128 + SIGTERM || end->killed ? 0 : shell->exit_code;
+    end->early = shell->exit_code == END_EARLY;
+    end->exit_code = end->killed || end->early ? 0 : shell->exit_code;
     end->errors = g_steal_pointer(&shell->errors);
     if (!shell->ran)
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the image has no shell `sh`: %s", shell->why);
@@ -128,8 +115,13 @@ bool capture_run(const ActionContext *context, const Capture *capture, CaptureEn
                     .on_stdout = take,
                     .user = &stream};
     g_auto(ShellEnd) shell = {0};
-    bool ok = shell_run(&own, capture->container, &job, &shell, error) && judge(capture, &stream, &shell, end, error);
+    g_autoptr(GError) failure = NULL;
+    bool ok =
+        shell_run(&own, capture->container, &job, &shell, &failure) && judge(capture, &stream, &shell, end, &failure);
     end->begun = stream.begun;
+    end->late = end->begun && stoop_error_is(failure, STOOP_ERROR_TIMEOUT);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&failure));
     end->records = records_count(&stream.records);
     records_clear(&stream.records);
     return ok;

@@ -1,7 +1,6 @@
 // A capture: a program in a container of Stoop's own writes to its standard output what it sees, and that streams into
-// the artifact while it runs. The container waits (capture_waiter) until a shell is run in it that captures, so that
-// nothing is written before somebody reads, and nothing of it goes into the container's log on the node. It ends with
-// the capture, and by itself when its time is over, whatever becomes of us.
+// the artifact while it runs. The container waits (waiter.h) until a shell is run in it that captures, so that
+// nothing is written before somebody reads, and nothing of it goes into the container's log on the node.
 #pragma once
 
 #include "actionners/actionner.h"
@@ -14,10 +13,7 @@ enum {
     CAPTURE_END_S = 60,    // how long the end of a capture may take to come through a slow output
 };
 
-// The waiting container's command, up to a NULL; `seconds` must live as long, and is how long the capture lasts.
-// `argv` has room for 8.
-void capture_waiter(const char *argv[8], const char *seconds);
-// What `seconds` is for a capture of that duration: the time to begin and to end are added. g_free.
+// How long the container of a capture waits: the times to begin and to end are added. For waiter_command; g_free.
 char *capture_waiter_seconds(int64_t duration_s);
 
 typedef struct {
@@ -35,6 +31,8 @@ typedef struct {
     uint64_t records;
     int exit_code; // of the tool
     bool killed;   // at its end, as it did not end when asked to: what it had not written yet is missing
+    bool early;    // it ended by itself or by somebody's SIGTERM, before `duration_s` was over
+    bool late;     // begun, but not seen to end within `duration_s` and the times to begin and to end: an error
     char *errors;  // the end of its standard error
 } CaptureEnd;
 void capture_end_clear(CaptureEnd *end);
@@ -43,9 +41,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CaptureEnd, capture_end_clear)
 // Runs it. True when the tool's end was seen, however it ended. Errors as of shell_run and of the sink; `end` says also
 // then how many records the artifact has. FAILED when the container has no shell or no such tool.
 bool capture_run(const ActionContext *context, const Capture *capture, CaptureEnd *end, GError **error);
-
-// Ends the waiting container of a capture that was given up, where it can be reached.
-void capture_release(const ActionContext *context, const Capture *capture);
 
 // Whether the event's pod with this UID has ended, or is about to; waits 5 s for a word of that.
 bool capture_pod_ended(const ActionContext *context, const char *uid);

@@ -3,6 +3,7 @@
 #include "actionners/capture.h"
 #include "actionners/pause.h"
 #include "actionners/target.h"
+#include "actionners/waiter.h"
 #include "base/error.h"
 #include "base/one_line.h"
 #include "kube/kube_pod.h"
@@ -30,7 +31,7 @@ static void add_text(Buf *json, const char *text) {
 static void add_container(Buf *json, const CaptureJob *job) {
     g_autofree char *seconds = capture_waiter_seconds(job->duration_s);
     const char *command[8];
-    capture_waiter(command, seconds);
+    waiter_command(command, seconds);
     buf_append_text(json, "{\"name\":\"" CAPTURE_JOB_CONTAINER "\",\"imagePullPolicy\":\"IfNotPresent\",\"image\":");
     add_text(json, job->image);
     buf_append_text(json, ",\"command\":[");

@@ -161,6 +161,11 @@ static Outcome put_policy_patiently(Deny *deny, const char *name, GError **error
             action_pause(deny->context, backoff_next_us(&backoff, backoff_system_random32(NULL)),
                          deny->context->deadline_us))
             continue;
+        if (outcome == POLICY_RACED && cancel_is_set(deny->context->cancel)) {
+            // Not a failure: the next start goes on with it.
+            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_CANCELLED, "Stoop is leaving");
+            return outcome;
+        }
         if (failed)
             g_propagate_error(error, g_steal_pointer(&failed));
         return outcome;

@@ -3,6 +3,7 @@
 #include "actionners/shell.h"
 #include "actionners/target.h"
 #include "actionners/variables.h"
+#include "actionners/waiter.h"
 #include "base/error.h"
 #include "kube/kube_ephemeral.h"
 #include "kube/kube_pod.h"
@@ -49,6 +50,8 @@ static const char SCRIPT_ROOT[] = "r=/proc/1/root\n"
                                   "  [ -n \"$r\" ] || exit 106\n"
                                   "fi\n"
                                   "[ -d \"$r/\" ] || exit 106\n"
+                                  // Where the runtime does not let it see the other's processes, it sees itself.
+                                  "[ ! \"$r/\" -ef / ] || exit 106\n"
                                   "p= rest=$f n=0\n"
                                   "while [ -n \"$rest\" ]; do\n"
                                   "  c=${rest%%/*}\n"
@@ -68,9 +71,6 @@ static const char SCRIPT_ROOT[] = "r=/proc/1/root\n"
                                   "  fi\n"
                                   "done\n"
                                   "f=$r$p\n";
-
-// Runs in the ephemeral container until the file was read, or in any case until its time is over.
-static const char KEEPER[] = "n=$1; while [ ! -e /tmp/stoop-done ] && [ \"$n\" -gt 0 ]; do sleep 1; n=$((n - 1)); done";
 
 static const char *const ROOT_CAPABILITIES[] = {"SYS_PTRACE", "DAC_READ_SEARCH", NULL};
 
@@ -164,6 +164,10 @@ static ReadResult read_inside(const ActionContext *context, const char *containe
     g_auto(ShellEnd) end = {0};
     if (!run_script(context, container, download, script, &end, error))
         return READ_FAILED;
+    if (end.stopped) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the container '%s' does not run (%s)", container, end.why);
+        return READ_FAILED;
+    }
     if (!end.ran || end.exit_code == END_NO_CAT)
         return READ_NO_TOOLS;
     if (judge(&end, download->file, error))
@@ -199,7 +203,8 @@ static bool start_helper(const ActionContext *context, yyjson_val *pod, const ch
     }
     int64_t left_s = (context->deadline_us - clock_monotonic_us(context->clock)) / G_USEC_PER_SEC + 1;
     g_autofree char *seconds = g_strdup_printf("%" G_GINT64_FORMAT, MAX(left_s, 1));
-    const char *command[] = {"sh", "-c", KEEPER, "stoop", seconds, NULL};
+    const char *command[8];
+    waiter_command(command, seconds);
     KubeEphemeral helper = {.name = name,
                             .image = image,
                             .target = container,
@@ -229,7 +234,7 @@ static bool read_from_outside(const ActionContext *context, yyjson_val *pod, con
     g_autofree char *name = ephemeral_name("download");
     if (!start_helper(context, pod, container, name, error))
         return false;
-    g_autoptr(GString) script = g_string_new("trap ': >/tmp/stoop-done' EXIT\n");
+    g_autoptr(GString) script = g_string_new("trap '" WAITER_DONE "' EXIT\n");
     assign(script, "f", download->file);
     assign(script, "id", shared_id(pod, container));
     g_string_append(script, SCRIPT_ROOT);
@@ -237,7 +242,10 @@ static bool read_from_outside(const ActionContext *context, yyjson_val *pod, con
     g_string_append_len(script, SCRIPT_READ, (gssize)(strstr(SCRIPT_READ, "exec cat") - SCRIPT_READ));
     g_string_append(script, "cat \"$f\"\n");
     g_auto(ShellEnd) end = {0};
-    if (!run_script(context, name, download, script, &end, error))
+    bool ok = run_script(context, name, download, script, &end, error);
+    if (!ok || !end.ran)
+        waiter_end(context, context->event->pod_namespace, context->event->pod, name);
+    if (!ok)
         return false;
     if (!end.ran || end.exit_code == END_NO_CAT) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the image '%s' has no shell with `cat`%s%s",
@@ -305,12 +313,14 @@ static bool download_run(const ActionContext *context, ActionResult *result, GEr
         return false;
     g_autofree char *file = file_of(context, error);
     g_auto(KubeObject) pod = {0};
+    int64_t read_us = clock_monotonic_us(context->clock);
     if (!file || !target_read_pod(context, result, &pod, error))
         return false;
     if (!pod.root) // another pod now
         return true;
     Download download = {.sink = context->sink, .file = file};
-    return download_from(context, pod.root, &download, result, error);
+    return download_from(context, pod.root, &download, result, error) &&
+           target_was_still(context, pod.root, read_us, result, error);
 }
 
 static const char *const download_required[] = {TARGET_NEEDS_POD, TARGET_NEEDS_NAMESPACE, NULL};

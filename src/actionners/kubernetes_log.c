@@ -17,34 +17,37 @@ static const ParamRow log_rows[] = {
     PARAM_ROW_END,
 };
 
-enum { LONGEST_TEXT = 64 * 1024, LINE_KEPT = 1024, LONGEST_COMPARED = 4096 };
+// With its note, the text fits into a field of the log (16 KiB).
+enum { LONGEST_TEXT = 16 * 1024 - 64, LINE_KEPT = 1024, STAMP_MAX = 64, LONGEST_COMPARED = 4096, CLOCKS_DIFFER_S = 5 };
 #define END_US (5 * G_USEC_PER_SEC)
 
-// The start of a line that has no end yet, and how long it is so far.
+// The last line: its start, how long it is, and whether it has no end yet.
 typedef struct {
     char text[LINE_KEPT];
     size_t kept, len;
-} OpenLine;
+    bool open;
+} LastLine;
 
 // Where the bytes go: the output where the rule has one, else the text for the log line.
 typedef struct {
     ArtifactSink *sink;
     PlainText text;
-    OpenLine last;
+    LastLine last;
     bool ended_line;
 } LogTarget;
 
-static void note_line(OpenLine *line, const char *data, size_t len) {
-    const char *newline = memrchr(data, '\n', len);
-    if (newline) {
+static void note_line(LastLine *line, const char *data, size_t len) {
+    bool open = data[len - 1] != '\n';
+    const char *end = data + len - !open;
+    const char *newline = memrchr(data, '\n', (size_t)(end - data));
+    if (newline || !line->open)
         line->kept = line->len = 0;
-        len -= (size_t)(newline + 1 - data);
-        data = newline + 1;
-    }
-    size_t taken = MIN(len, sizeof line->text - line->kept);
-    memcpy(line->text + line->kept, data, taken);
+    const char *start = newline ? newline + 1 : data;
+    size_t more = (size_t)(end - start), taken = MIN(more, sizeof line->text - line->kept);
+    memcpy(line->text + line->kept, start, taken);
     line->kept += taken;
-    line->len += len;
+    line->len += more;
+    line->open = open;
 }
 
 static bool take(const char *data, size_t len, void *user, GError **error) {
@@ -59,12 +62,53 @@ static bool take(const char *data, size_t len, void *user, GError **error) {
     return true;
 }
 
-static bool take_line(const char *data, size_t len, void *user, GError **error) {
-    OpenLine *line = user;
-    size_t taken = MIN(len, sizeof line->text - line->kept);
-    memcpy(line->text + line->kept, data, taken);
-    line->kept += taken;
+// The log's last line as the kubelet has it now, after its time: "2026-01-02T15:04:05.123456789Z text".
+typedef struct {
+    char text[LINE_KEPT + STAMP_MAX];
+    size_t len;
+} Stamped;
+
+static bool take_stamped(const char *data, size_t len, void *user, GError **error) {
+    Stamped *line = user;
+    size_t taken = MIN(len, sizeof line->text - 1 - line->len);
+    memcpy(line->text + line->len, data, taken);
+    line->len += taken;
+    line->text[line->len] = '\0';
     return true;
+}
+
+// When it was written, in seconds since 1970; -1 when it does not say. `text` gets where the line itself starts.
+static int64_t split_stamp(Stamped *line, const char **text, size_t *len) {
+    char *space = memchr(line->text, ' ', MIN(line->len, (size_t)STAMP_MAX));
+    *text = line->text;
+    *len = line->len;
+    if (!space)
+        return -1;
+    *space = '\0';
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(line->text, NULL);
+    *space = ' ';
+    if (!time)
+        return -1;
+    *text = space + 1;
+    *len = line->len - (size_t)(*text - line->text);
+    return g_date_time_to_unix(time);
+}
+
+// Whether the last line that came can be the log's last one, or one that others have followed since.
+static bool is_the_end(const LastLine *came, Stamped *now, int64_t asked_s) {
+    const char *text;
+    size_t len;
+    int64_t written_s = split_stamp(now, &text, &len);
+    size_t compared = MIN(came->kept, LINE_KEPT - (size_t)STAMP_MAX);
+    bool starts = compared <= len && memcmp(came->text, text, compared) == 0;
+    bool ends = came->open || came->len > compared || len == compared || text[compared] == '\n';
+    // Of a long line the runtime makes several, so that the last one says nothing about its start.
+    if (came->len > LONGEST_COMPARED || (starts && ends))
+        return true;
+    if (came->open)
+        return false;
+    // Another line. It was there when the log was asked for, and did not come; or the log has gone on, or begun anew.
+    return written_s < 0 || written_s + CLOCKS_DIFFER_S >= asked_s;
 }
 
 static void set_broken(const char *why, GError **error) {
@@ -74,18 +118,18 @@ static void set_broken(const char *why, GError **error) {
 }
 
 // When its connection to the kubelet breaks, the API server ends the log as if that were all of it. So the kubelet must
-// still be there afterwards, and a log that ends within a line must have no other line behind that.
+// still be there afterwards, and must have no other last line than the one that came, or a new one.
 static bool end_was_seen(const ActionContext *context, const KubePath *path, const char *container,
-                         const OpenLine *last, GError **error) {
-    g_autofree char *query = g_strdup_printf("container=%s&tailLines=1&limitBytes=%d", container, LINE_KEPT);
+                         const LastLine *last, int64_t asked_s, GError **error) {
+    g_autofree char *query =
+        g_strdup_printf("container=%s&tailLines=1&timestamps=true&limitBytes=%d", container, LINE_KEPT);
     KubeCall call = action_call(context);
     call.deadline_us = MIN(call.deadline_us, clock_monotonic_us(context->clock) + END_US);
     call.first_word = true; // a kubelet that comes back soon was gone all the same
-    OpenLine now = {0};
+    Stamped now = {.len = 0};
     g_autoptr(GError) failure = NULL;
-    if (kube_stream(context->clients->kube, path, query, &call, take_line, &now, &failure)) {
-        // Of a long line the runtime makes several, so that the last one says nothing about its start.
-        if (last->len > LONGEST_COMPARED || (last->kept <= now.kept && memcmp(last->text, now.text, last->kept) == 0))
+    if (kube_stream(context->clients->kube, path, query, &call, take_stamped, &now, &failure)) {
+        if (is_the_end(last, &now, asked_s))
             return true;
         set_broken(NULL, error);
         return false;
@@ -108,8 +152,10 @@ static bool stream_container(const ActionContext *context, const char *container
     g_autofree char *escaped = g_uri_escape_string(container, NULL, FALSE);
     g_autofree char *query = g_strdup_printf("container=%s&tailLines=%" G_GINT64_FORMAT, escaped, params->tail_lines);
     KubeCall call = action_call(context);
+    target->last = (LastLine){.len = 0};
+    int64_t asked_s = clock_realtime_ns(context->clock) / 1000000000;
     if (kube_stream(context->clients->kube, &path, query, &call, take, target, error) &&
-        end_was_seen(context, &path, escaped, &target->last, error))
+        end_was_seen(context, &path, escaped, &target->last, asked_s, error))
         return true;
     target_explain(context, error);
     g_prefix_error(error, "the log of the container '%s': ", container);
@@ -182,13 +228,15 @@ static bool log_run(const ActionContext *context, ActionResult *result, GError *
     if (!target_pod(context, result, error))
         return false;
     g_auto(KubeObject) pod = {0};
+    int64_t read_us = clock_monotonic_us(context->clock);
     if (!target_read_pod(context, result, &pod, error))
         return false;
     if (!pod.root) // another pod now
         return true;
     LogTarget target = {.sink = context->sink, .text = PLAIN_TEXT_INIT(LONGEST_TEXT)};
-    bool ok = stream_pod(context, pod.root, &target, result, error);
-    if (ok && !context->sink)
+    bool ok = stream_pod(context, pod.root, &target, result, error) &&
+              target_was_still(context, pod.root, read_us, result, error);
+    if (ok && !context->sink && result->status == ACTION_SUCCESS)
         result->log = plain_text_take(&target.text);
     plain_text_clear(&target.text);
     return ok;
@@ -212,7 +260,7 @@ const Actionner actionner_kubernetes_log = {
              "line with its name.\n"
              "\n"
              "With an output the log is streamed there as `<pod>.log`, whatever its size, byte by byte as it is, "
-             "up to the limits of size and time. Without an output the last 64 KiB stand in the field `output` of "
+             "up to the limits of size and time. Without an output the last 16 KiB stand in the field `output` of "
              "the log line, without terminal codes. With `k8s.pod.uid` in the event, the log of a namesake is not "
              "taken for the pod's: the result is `stale`. A connection to the node that breaks before the end of the "
              "log is a failure.",

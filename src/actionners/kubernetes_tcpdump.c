@@ -1,6 +1,7 @@
 // kubernetes:tcpdump: a capture of the pod's network traffic, into an output.
 #include "actionners/capture.h"
 #include "actionners/target.h"
+#include "actionners/waiter.h"
 #include "base/error.h"
 #include "kube/kube_ephemeral.h"
 #include "kube/kube_pod.h"
@@ -51,7 +52,7 @@ static bool start_container(const ActionContext *context, yyjson_val *pod, const
     ActionContext own = capture_until(context, CAPTURE_START_S);
     g_autofree char *seconds = capture_waiter_seconds(params->duration);
     const char *command[8];
-    capture_waiter(command, seconds);
+    waiter_command(command, seconds);
     KubeEphemeral container = {
         .name = name, .image = image, .command = command, .capabilities = capabilities, .run_as_user = 0};
     KubeCall call = action_call(&own);
@@ -98,13 +99,22 @@ static bool settle(const ActionContext *context, yyjson_val *pod, const CaptureE
                    ActionResult *result, GError **error) {
     const TcpdumpParams *params = context->params;
     g_autoptr(GError) kept = failure;
-    if (!kept && end->exit_code == 0) {
+    if (!kept && end->exit_code == 0 && !end->early) {
         g_autofree char *how = g_strdup_printf(" in %" G_GINT64_FORMAT " s", params->duration);
         tell(context, end, how, result);
         return true;
     }
     if ((!kept || is_of_a_broken_pod(kept)) && begun && capture_pod_ended(context, kube_object_uid(pod))) {
         tell(context, end, " until the pod ended, which cut the capture short", result);
+        return true;
+    }
+    if (!kept && end->exit_code == 0 && begun) {
+        tell(context, end, " until tcpdump was ended by somebody before its time, which cut the capture short", result);
+        return true;
+    }
+    // At the action's own time limit the engine says so.
+    if (kept && end->late && clock_monotonic_us(context->clock) < context->deadline_us) {
+        tell(context, end, " until no end of it was seen in time, which cut the capture short", result);
         return true;
     }
     if (kept)
@@ -134,7 +144,7 @@ static bool capture_packets(const ActionContext *context, yyjson_val *pod, const
     g_auto(CaptureEnd) end = {0};
     GError *failure = NULL;
     if (!capture_run(context, &capture, &end, &failure))
-        capture_release(context, &capture);
+        waiter_end(context, capture.pod_namespace, capture.pod, container);
     return settle(context, pod, &end, end.begun, failure, result, error);
 }
 

@@ -54,10 +54,19 @@ typedef struct {
     size_t sent;
     PlainText output, errors;
     ShellMarks marks, output_marks; // of standard error; of standard output where that is text
+    const ActionContext *context;
+    bool stale;
 } Run;
 
 static bool on_stdin(Buf *data, void *user, GError **error) {
     Run *run = user;
+    // The shell waits in whichever pod has the name now.
+    if (run->sent == 0 && run->job->read &&
+        !target_is_still(run->context, run->job->read, run->job->read_us, &run->stale, error)) {
+        if (run->stale)
+            g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_CONFLICT, "the pod is another one now");
+        return false;
+    }
     size_t part = MIN(data->max, run->input->len - run->sent);
     buf_append(data, run->input->str + run->sent, part);
     run->sent += part;
@@ -114,6 +123,7 @@ static bool judge(Run *run, const KubeCommandEnd *told, ShellEnd *end, GError **
     end->exit_code = run->marks.ended ? run->marks.exit_code : told->exit_code;
     end->errors = g_strchomp(plain_text_take(&run->errors));
     end->output = plain_text_take(&run->output);
+    end->stopped = told->stopped;
     if (!end->ran)
         end->why = g_strdup(told->started && *end->errors ? end->errors : told->message ? told->message : "no reason");
     return true;
@@ -124,6 +134,7 @@ bool shell_run(const ActionContext *context, const char *container, const ShellJ
     const Event *event = context->event;
     Run run = {.job = job,
                .input = shell_input(job, event->trace_id),
+               .context = context,
                .output = PLAIN_TEXT_INIT(OUTPUT_MAX),
                .errors = PLAIN_TEXT_INIT(ERRORS_MAX)};
     shell_marks_init(&run.marks, event->trace_id, on_error_text, &run);
@@ -138,9 +149,16 @@ bool shell_run(const ActionContext *context, const char *container, const ShellJ
                            .user = &run};
     KubeCall call = action_call(context);
     g_auto(KubeCommandEnd) told = {0};
+    g_autoptr(GError) failure = NULL;
     bool ok = kube_command_run(context->clients->kube, job->pod ? job->pod_namespace : event->pod_namespace,
-                               job->pod ? job->pod : event->pod, &command, &call, &told, error) &&
-              judge(&run, &told, end, error);
+                               job->pod ? job->pod : event->pod, &command, &call, &told, &failure) &&
+              judge(&run, &told, end, &failure);
+    if (run.stale) {
+        end->stale = true;
+        ok = true;
+    } else if (!ok) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+    }
     g_string_free(run.input, TRUE);
     plain_text_clear(&run.output);
     plain_text_clear(&run.errors);
@@ -162,9 +180,12 @@ static bool try_container(const ActionContext *context, const char *container, c
 }
 
 static bool no_shell(const ActionContext *context, const ShellJob *job, const char *tried, const char *why,
-                     GError **error) {
+                     bool stopped, GError **error) {
     g_autofree char *name = target_name(context);
-    if (tried)
+    if (tried && stopped)
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the container %s of %s does not run (%s)", tried, name,
+                    why);
+    else if (tried)
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED,
                     "%s has no shell '%s' that runs (container %s): give the parameter `shell` one that the image has; "
                     "kubernetes:download needs none (%s)",
@@ -179,6 +200,7 @@ bool shell_run_in_pod(const ActionContext *context, yyjson_val *pod, const Shell
     const char *named = container_of_event(context->event, pod);
     g_autoptr(GString) tried = g_string_new(NULL);
     g_autofree char *why = NULL;
+    bool stopped = false;
     KubeContainer candidate;
     for (size_t i = 0; kube_pod_container_at(pod, i, &candidate); i++) {
         bool wanted =
@@ -188,7 +210,7 @@ bool shell_run_in_pod(const ActionContext *context, yyjson_val *pod, const Shell
         g_auto(ShellEnd) one = {0};
         if (!try_container(context, candidate.name, job, &one, error))
             return false;
-        if (one.ran) {
+        if (one.ran || one.stale) {
             *container = candidate.name;
             *end = one;
             memset(&one, 0, sizeof one);
@@ -197,8 +219,9 @@ bool shell_run_in_pod(const ActionContext *context, yyjson_val *pod, const Shell
         g_string_append_printf(tried, "%s'%s'", tried->len ? ", " : "", candidate.name);
         g_free(why);
         why = g_steal_pointer(&one.why);
+        stopped = one.stopped;
     }
-    return no_shell(context, job, tried->len ? tried->str : NULL, why, error);
+    return no_shell(context, job, tried->len ? tried->str : NULL, why, stopped, error);
 }
 
 bool shell_action(const ActionContext *context, ActionResult *result, const char *what, const char *shell,
@@ -206,16 +229,26 @@ bool shell_action(const ActionContext *context, ActionResult *result, const char
     if (!target_pod(context, result, error))
         return false;
     g_auto(KubeObject) pod = {0};
+    int64_t read_us = clock_monotonic_us(context->clock);
     if (!target_read_pod(context, result, &pod, error))
         return false;
     if (!pod.root) // another pod now
         return true;
     g_autoptr(GPtrArray) variables = variables_of(context);
-    ShellJob job = {.shell = shell, .script = script, .script_len = script_len, .variables = variables};
+    ShellJob job = {.shell = shell,
+                    .script = script,
+                    .script_len = script_len,
+                    .variables = variables,
+                    .read = pod.root,
+                    .read_us = read_us};
     g_auto(ShellEnd) end = {0};
     const char *container = NULL;
     if (!shell_run_in_pod(context, pod.root, &job, &container, &end, error))
         return false;
+    if (end.stale) {
+        target_stale(context, result);
+        return true;
+    }
     action_result_add_object(result, "container", container);
     if (end.output && *end.output)
         result->log = g_steal_pointer(&end.output);

@@ -15,6 +15,10 @@ typedef struct {
     // Takes what the script writes to its standard output; NULL: it goes into the end's `output`.
     bool (*on_stdout)(const char *data, size_t len, void *user, GError **error);
     void *user;
+    // The event's pod as it was read, and when (clock_monotonic_us): it is looked at again before the script is handed
+    // over, where that took a while. NULL: not.
+    yyjson_val *read;
+    int64_t read_us;
 } ShellJob;
 
 typedef struct {
@@ -23,6 +27,8 @@ typedef struct {
     char *output;  // what it wrote, standard error too, as plain text; of a long one the last 16 KiB after a note
     char *errors;  // the end of its standard error, as plain text
     char *why;
+    bool stopped; // then: because the container does not run
+    bool stale;   // then: because the pod is another one now
 } ShellEnd;
 void shell_end_clear(ShellEnd *end);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ShellEnd, shell_end_clear)

@@ -94,6 +94,35 @@ bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObj
     return true;
 }
 
+// No pod ends and has one of its name running in its place within this time.
+#define SURE_US (G_USEC_PER_SEC / 2)
+
+bool target_is_still(const ActionContext *context, yyjson_val *read, int64_t read_us, bool *stale, GError **error) {
+    if (clock_monotonic_us(context->clock) - read_us < SURE_US)
+        return true;
+    const Event *event = context->event;
+    KubeCall call = action_call(context);
+    g_auto(KubeObject) now = {0};
+    g_autoptr(GError) failure = NULL;
+    if (kube_get(context->clients->kube, &KUBE_POD(event->pod_namespace, event->pod), &call, &now, &failure)) {
+        *stale = g_strcmp0(kube_object_uid(now.root), kube_object_uid(read)) != 0;
+        return !*stale;
+    }
+    if (stoop_error_is(failure, STOOP_ERROR_NOT_FOUND))
+        return true;
+    g_propagate_prefixed_error(error, g_steal_pointer(&failure), "whether the pod is still the same: ");
+    return false;
+}
+
+bool target_was_still(const ActionContext *context, yyjson_val *read, int64_t read_us, ActionResult *result,
+                      GError **error) {
+    bool stale = false;
+    bool ok = target_is_still(context, read, read_us, &stale, error);
+    if (stale)
+        target_stale(context, result);
+    return ok || stale;
+}
+
 static bool node_of_pod(const ActionContext *context, ActionResult *result, char **node, GError **error) {
     g_auto(KubeObject) pod = {0};
     if (!target_read_pod(context, result, &pod, error))

@@ -20,6 +20,15 @@ bool target_pod(const ActionContext *context, ActionResult *result, GError **err
 // is ACTION_STALE and `pod` stays empty. That it is gone is an error (NOT_FOUND).
 bool target_read_pod(const ActionContext *context, ActionResult *result, KubeObject *pod, GError **error);
 
+// For calls that go by the pod's name: whether the pod that was read at `read_us` (clock_monotonic_us) still has it,
+// asked anew where that was a while ago. False: another one has (`stale`, no error), or nobody can tell. True also when
+// the name is nobody's now.
+bool target_is_still(const ActionContext *context, yyjson_val *read, int64_t read_us, bool *stale, GError **error);
+
+// The same at the end of a read, whose result it makes ACTION_STALE then. False: nobody can tell.
+bool target_was_still(const ActionContext *context, yyjson_val *read, int64_t read_us, ActionResult *result,
+                      GError **error);
+
 // The name of the node: what the event says, else where the pod runs. Added to the result's objects. NULL in `node`
 // (g_free) with true: as with target_read_pod.
 bool target_node(const ActionContext *context, ActionResult *result, char **node, GError **error);

@@ -13,7 +13,7 @@ static const char V5[] = "v5.channel.k8s.io", V4[] = "v4.channel.k8s.io";
 
 void kube_command_end_clear(KubeCommandEnd *end) {
     g_clear_pointer(&end->message, g_free);
-    end->started = false;
+    end->started = end->stopped = false;
     end->exit_code = 0;
 }
 
@@ -34,24 +34,30 @@ static int exit_code_of(yyjson_val *status) {
     return -1;
 }
 
-// How runtimes and the kubelet tell that a program was not started; the API has no reason for it.
-static bool tells_not_started(const char *message) {
-    static const char *const said[] = {
-        "exec failed",
-        "failed to start exec",
-        "unable to start container process",
-        "executable file not found",
-        "container not run",
-        "cannot exec in a stop",
-        "cannot exec in a deleted state",
-        "container not found",
-        "is not running",
-        "container is in CONTAINER_EXITED state",
-    };
-    for (size_t i = 0; message && i < G_N_ELEMENTS(said); i++)
-        if (strstr(message, said[i]))
+static bool tells_one_of(const char *message, const char *const *said) {
+    for (; message && *said; said++)
+        if (strstr(message, *said))
             return true;
     return false;
+}
+
+// How runtimes and the kubelet tell that a container does not run; the API has no reason for it.
+static bool tells_stopped(const char *message) {
+    static const char *const said[] = {"container not found",
+                                       "container not run",
+                                       "cannot exec in a stop",
+                                       "cannot exec in a deleted state",
+                                       "is not running",
+                                       "container is in CONTAINER_EXITED state",
+                                       NULL};
+    return tells_one_of(message, said);
+}
+
+// And that the program was not started.
+static bool tells_not_started(const char *message) {
+    static const char *const said[] = {"exec failed", "failed to start exec", "unable to start container process",
+                                       "executable file not found", NULL};
+    return tells_one_of(message, said);
 }
 
 bool kube_command_status(const char *json, size_t len, KubeCommandEnd *end, GError **error) {
@@ -72,8 +78,12 @@ bool kube_command_status(const char *json, size_t len, KubeCommandEnd *end, GErr
     }
     bool non_zero = g_strcmp0(kube_object_text(root, "reason", NULL), "NonZeroExitCode") == 0;
     int code = non_zero ? exit_code_of(root) : -1;
-    if (code > 0 || tells_not_started(message)) {
-        *end = (KubeCommandEnd){.started = code > 0, .exit_code = MAX(code, 0), .message = g_steal_pointer(&message)};
+    bool stopped = tells_stopped(message);
+    if (code > 0 || stopped || tells_not_started(message)) {
+        *end = (KubeCommandEnd){.started = code > 0,
+                                .stopped = code <= 0 && stopped,
+                                .exit_code = MAX(code, 0),
+                                .message = g_steal_pointer(&message)};
         return true;
     }
     g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE, "the command was lost: %s",

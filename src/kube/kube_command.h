@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
     bool started;  // false: the container's runtime could not start the program, so nothing ran; `message` says why
+    bool stopped;  // then: because the container itself does not run
     int exit_code; // of the command; 0 for attach
     char *message; // of the server; NULL: none. On one line, at most 2 KiB
 } KubeCommandEnd;

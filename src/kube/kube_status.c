@@ -11,6 +11,8 @@ enum { STATUS_MAX = 1 << 20, TEXT_MAX = 2048, RAW_MAX = 200 };
 static StoopError code_of(int status) {
     if (status == 410) // a list or watch that is too old
         return STOOP_ERROR_CONFLICT;
+    if (status < 400) // a redirection by something in between: it says nothing about the request
+        return STOOP_ERROR_FAILED;
     return status >= 500 ? STOOP_ERROR_UNAVAILABLE : http_status_error(status);
 }
 

@@ -29,16 +29,18 @@ static char **argv_of(const char *url) {
     return (char **)g_ptr_array_free(argv, FALSE);
 }
 
-static void collect_input(Process *self, const WebSocketHandler *handler) {
+static bool collect_input(Process *self, const WebSocketHandler *handler, GError **error) {
     while (handler->next_message) {
         g_auto(Buf) message = BUF_INIT(WEBSOCKET_MESSAGE_MAX);
-        g_assert_cmpint(handler->next_message(&message, handler->user, NULL), ==, WEBSOCKET_MORE);
+        if (handler->next_message(&message, handler->user, error) != WEBSOCKET_MORE)
+            return false;
         g_assert_cmpuint(message.len, >, 0);
         if (message.len == 2 && message.data[0] == '\xff' && message.data[1] == 0)
-            return;
+            return true;
         g_assert_cmpint(message.data[0], ==, 0);
         g_string_append_len(self->exec->input, message.data + 1, (gssize)message.len - 1);
     }
+    return true;
 }
 
 typedef struct {
@@ -124,7 +126,16 @@ static bool run(WebSocket *socket, const WebSocketHandler *handler, int64_t dead
                                    "exec failed: exec failed: stat /bin/sh: no such file or directory\"}";
         return handler->on_message(said, strlen(said), handler->user, error) == WEBSOCKET_STOP;
     }
-    collect_input(self, handler);
+    if (self->mode == EXEC_STOPPED) {
+        static const char said[] =
+            "\x03{\"status\":\"Failure\",\"reason\":\"InternalError\",\"message\":\"container not "
+            "found (\\\"web\\\")\"}";
+        return handler->on_message(said, strlen(said), handler->user, error) == WEBSOCKET_STOP;
+    }
+    if (self->exec->delay_us)
+        g_usleep((gulong)self->exec->delay_us); // lint: test-sleep ok: a connection that takes its time
+    if (!collect_input(self, handler, error))
+        return false;
     int in, out, err, status = 0;
     pid_t pid = start(self, &in, &out, &err);
     Feed feeding = {.fd = in, .input = self->exec->input};
@@ -145,6 +156,10 @@ static bool run(WebSocket *socket, const WebSocketHandler *handler, int64_t dead
     close(err);
     pthread_join(thread, NULL);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    if (next == WEBSOCKET_MORE && self->mode == EXEC_HANGS) {
+        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_TIMEOUT, "no answer in time");
+        return false;
+    }
     if (next != WEBSOCKET_MORE || self->mode == EXEC_NO_END)
         return next != WEBSOCKET_FAILED;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

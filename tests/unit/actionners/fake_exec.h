@@ -7,8 +7,10 @@
 typedef enum {
     EXEC_RUNS,
     EXEC_NOT_STARTED, // the runtime finds no such program
+    EXEC_STOPPED,     // the container does not run
     EXEC_CUT,         // the connection is gone after `cut_after` bytes of output, and the server says Success
     EXEC_NO_END,      // the socket closes without a word
+    EXEC_HANGS,       // nothing comes after the program's output, until the deadline
 } ExecMode;
 
 typedef struct {
@@ -17,6 +19,7 @@ typedef struct {
     char cut_channel;   // 1: of stdout alone, 2: of stderr alone: how the two mix is the machine's mood
     const char *folder; // where the programs run
     const char *path;   // a folder whose programs go first, and where temporary files go; NULL: none
+    int64_t delay_us;   // before the program starts
     unsigned runs;
     GString *input; // of the last run
 } FakeExec;

@@ -118,10 +118,10 @@ static void test_tcpdump(void) {
     static const struct {
         const char *script, *arguments, *text;
     } cases[] = {
-        {NO_Z TELL "cat \"$D/file\"; echo '0 packets dropped by kernel' >&2",
+        {NO_Z TELL "cat \"$D/file\"; echo '0 packets dropped by kernel' >&2; exec sleep 20",
          "-i any -n -p --immediate-mode -U -s 77 -w -\n", "2 packets of the pod 'web-1'"},
         {"case \" $* \" in *' -r '*) exec cat >/dev/null ;; esac\n" TELL
-         "cat \"$D/file\"; echo '2 packets captured\n9 packets dropped by kernel' >&2",
+         "cat \"$D/file\"; echo '2 packets captured\n9 packets dropped by kernel' >&2; exec sleep 20",
          "-Z root -i any -n -p --immediate-mode -U -s 77 -w -\n", "the kernel dropped 9 more"},
         // The duration ends it, whether it handles the signal or not.
         {NO_Z TELL "cat \"$D/file\"; exec sleep 20", "-i any -n -p --immediate-mode -U -s 77 -w -\n", " in 1 s"},
@@ -205,6 +205,52 @@ static void test_tcpdump_and_the_end_of_the_pod(void) {
         assert_result(&run, ACTION_SUCCESS, "until the pod ended, which cut the capture short");
         g_assert_cmpmem(artifact.bytes->str, PCAP_ONE, PCAP, PCAP_ONE);
     }
+}
+
+// Before its time, as the end of a pod ends it.
+static void test_tcpdump_ended_early(void) {
+    static const char *const ends[] = {"exit 0", "kill -TERM $$; sleep 1"};
+    for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+        g_auto(ExecWorld) world;
+        exec_world_init(&world);
+        g_autofree char *script = g_strconcat(NO_Z "cat \"$D/file\"; ", ends[i], NULL);
+        add_program(&world, "tcpdump", script, PCAP, PCAP_LEN);
+        const Exchange exchanges[] = {
+            {GET_POD, NULL, 200, ONE, NULL},
+            {PATCH_POD, PATCH_BODY("99"), 200, "{}", NULL},
+            {GET_POD, NULL, 200, EPHEMERAL("\"running\":{}"), NULL},
+            {EXEC, NULL, 101, "", NULL},
+            {GET_POD, NULL, 200, "{\"metadata\":{\"uid\":\"u-1\"},\"status\":{\"phase\":\"Failed\"}}", NULL},
+            END};
+        g_auto(Artifact) artifact;
+        artifact_init(&artifact);
+        g_auto(Run) run = {0};
+        tcpdump_against(&world, exchanges, "duration: 59\nimage: some/tcpdump:1", &artifact, &run);
+        assert_result(&run, ACTION_SUCCESS, "2 packets of the pod 'web-1'");
+        assert_result(&run, ACTION_SUCCESS, "until the pod ended, which cut the capture short");
+        g_assert_cmpmem(artifact.bytes->str, artifact.bytes->len, PCAP, PCAP_LEN);
+    }
+}
+
+// The connection hangs, and the capture's own time is over before the action's.
+static void test_tcpdump_without_an_end(void) {
+    g_auto(ExecWorld) world;
+    exec_world_init(&world);
+    add_program(&world, "tcpdump", NO_Z "cat \"$D/file\"", PCAP, PCAP_LEN - 3);
+    world.exec.modes[0] = EXEC_HANGS;
+    world.exec.cut_after = MARK_LEN + PCAP_LEN;
+    const Exchange exchanges[] = {{GET_POD, NULL, 200, ONE, NULL},
+                                  {PATCH_POD, PATCH_BODY("41"), 200, "{}", NULL},
+                                  {GET_POD, NULL, 200, EPHEMERAL("\"running\":{}"), NULL},
+                                  {EXEC, NULL, 101, "", NULL},
+                                  {RELEASE, NULL, 101, "", NULL},
+                                  END};
+    g_auto(Artifact) artifact;
+    artifact_init(&artifact);
+    g_auto(Run) run = {0};
+    tcpdump_against(&world, exchanges, "duration: 1\nimage: some/tcpdump:1", &artifact, &run);
+    assert_result(&run, ACTION_SUCCESS, "until no end of it was seen in time, which cut the capture short");
+    g_assert_cmpmem(artifact.bytes->str, artifact.bytes->len, PCAP, PCAP_ONE);
 }
 
 static void test_tcpdump_beyond_the_limit(void) {
@@ -506,6 +552,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/capture/tcpdump-fails", test_tcpdump_fails);
     g_test_add_func("/capture/tcpdump-pod-ends", test_tcpdump_and_the_end_of_the_pod);
     g_test_add_func("/capture/tcpdump-limit", test_tcpdump_beyond_the_limit);
+    g_test_add_func("/capture/tcpdump-early", test_tcpdump_ended_early);
+    g_test_add_func("/capture/tcpdump-no-end", test_tcpdump_without_an_end);
     g_test_add_func("/capture/tcpdump-does-not-start", test_tcpdump_does_not_start);
     g_test_add_func("/capture/sysdig", test_sysdig);
     g_test_add_func("/capture/sysdig-fails", test_sysdig_fails);

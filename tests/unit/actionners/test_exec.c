@@ -306,6 +306,17 @@ static void test_the_named_container_alone_is_asked(void) {
     assert_contains(run.error->message, "no such file or directory");
 }
 
+static void test_a_container_that_does_not_run(void) {
+    g_auto(ExecWorld) world;
+    exec_world_init(&world);
+    world.exec.modes[0] = EXEC_STOPPED;
+    g_autofree char *event = event_with("container.name", "side");
+    g_auto(Run) run = {0};
+    run_in_two(&world, event, "side", NULL, &run);
+    assert_failed(&run, STOOP_ERROR_FAILED, "the container 'side' of the pod 'web-1' in the namespace 'shop' does not");
+    g_assert_null(strstr(run.error->message, "shell"));
+}
+
 static void test_no_container_runs(void) {
     const Exchange exchanges[] = {{GET_POD, NULL, 200, POD("{\"name\":\"web\"}", "{\"name\":\"web\"}"), NULL}, END};
     g_autofree char *event = event_with(NULL, NULL);
@@ -357,6 +368,36 @@ static void test_the_end_is_seen(void) {
     g_autofree char *file = path_in(&world, "pid"), *pid = NULL;
     g_assert_true(g_file_get_contents(file, &pid, NULL, NULL));
     g_assert_cmpint(kill((pid_t)g_ascii_strtoll(pid, NULL, 10), SIGKILL), ==, 0);
+}
+
+// The connection took its time, and another pod has the name now: its shell is given nothing.
+static void test_a_namesake_gets_no_script(void) {
+    static const struct {
+        const char *answer;
+        int status;
+        ActionStatus wanted;
+    } cases[] = {{"{\"metadata\":{\"uid\":\"u-2\"}}", 200, ACTION_STALE},
+                 {"{\"metadata\":{\"uid\":\"u-1\"}}", 200, ACTION_SUCCESS},
+                 {"{}", 404, ACTION_SUCCESS}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(ExecWorld) world;
+        exec_world_init(&world);
+        world.exec.delay_us = G_USEC_PER_SEC * 6 / 10;
+        g_autofree char *line = exec_line("web", "/bin/sh");
+        const Exchange exchanges[] = {{GET_POD, NULL, 200, ONE, NULL},
+                                      {line, NULL, 101, "", NULL},
+                                      {GET_POD, NULL, cases[i].status, cases[i].answer, NULL},
+                                      END};
+        g_autofree char *event = event_with(NULL, NULL);
+        g_auto(Run) run = {0};
+        FakeApi *fake = fake_api_new(exchanges);
+        fake_exec_install(fake, &world.exec);
+        fake_api_run(fake, "kubernetes:exec", event, "command: echo ran", NULL, &run);
+        fake_api_free(fake);
+        g_assert_no_error(run.error);
+        g_assert_cmpint(run.result.status, ==, cases[i].wanted);
+        g_assert_cmpint(world.exec.input->len > 0, ==, cases[i].wanted == ACTION_SUCCESS);
+    }
 }
 
 // A program that is no shell runs nothing of what it is given.
@@ -427,6 +468,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/exec/no-posix-shell", test_no_posix_shell);
     g_test_add_func("/exec/refused", test_a_refused_exec);
     g_test_add_func("/exec/end-is-seen", test_the_end_is_seen);
+    g_test_add_func("/exec/namesake", test_a_namesake_gets_no_script);
+    g_test_add_func("/exec/stopped", test_a_container_that_does_not_run);
     g_test_add_func("/exec/marks", test_marks);
     return g_test_run();
 }

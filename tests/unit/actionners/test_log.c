@@ -7,7 +7,7 @@
 
 #define GET_POD "GET /api/v1/namespaces/shop/pods/web-1"
 #define LOG(container, lines) GET_POD "/log?container=" container "&tailLines=" lines
-#define LAST(container) GET_POD "/log?container=" container "&tailLines=1&limitBytes=1024"
+#define LAST(container) GET_POD "/log?container=" container "&tailLines=1&timestamps=true&limitBytes=1024"
 #define FIELDS "\"k8s.pod.name\":\"web-1\",\"k8s.ns.name\":\"shop\""
 #define EVENT(more) "{\"output_fields\":{" FIELDS more "}}"
 #define ONE                                                                                                            \
@@ -118,7 +118,17 @@ static void test_an_end_that_is_none(void) {
         const char *last;
         bool fine;
     } cases[] = {
-        {"whole\n", 200, "another\n", true},     // written since
+        {"whole\n", 200, "another\n", true},                                // nobody knows when
+        {"whole\n", 200, "2999-01-01T00:00:00.123456789Z another\n", true}, // written since
+        {"whole\n", 200, "2020-01-01T00:00:00.123456789Z another\n", false},
+        {"whole\n", 200, "2020-01-01T00:00:00.123456789Z whole\n", true},
+        {"one\nwhole\n", 200, "2020-01-01T00:00:00Z whole\n", true},
+        {"whole\none\n", 200, "2020-01-01T00:00:00Z whole\n", false},
+        {"", 200, "2020-01-01T00:00:00Z was there\n", false},
+        {"whole\n", 200, "2020-01-01T00:00:00Z wholesome\n", false},
+        {"\n", 200, "2020-01-01T00:00:00Z \n", true},
+        {"no end", 200, "2020-01-01T00:00:00Z no end", true},
+        {"no", 200, "2020-01-01T00:00:00Z on\n", false},
         {"no end", 200, "no end", true},         // a prompt, say
         {"no end", 200, "no end of it\n", true}, // which has gone on
         {"a\nb\ncut in the mid", 200, "c\n", false},

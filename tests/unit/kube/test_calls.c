@@ -178,7 +178,7 @@ static void test_statuses(void) {
         {500, STATUS_JSON(500, "InternalError", "oops"), STOOP_ERROR_UNAVAILABLE, "oops (500 InternalError)"},
         {502, "<html>\n bad\xff gateway", STOOP_ERROR_UNAVAILABLE,
          "HTTP 502 BadGateway: <html>  bad\xef\xbf\xbd gateway"},
-        {302, "", STOOP_ERROR_INVALID, "HTTP 302"},
+        {302, "", STOOP_ERROR_FAILED, "HTTP 302"},
         {400, "{\"message\":5,\"reason\":[]}", STOOP_ERROR_INVALID, "HTTP 400 BadRequest: {\"message\":5"},
         {404, "{\"message\":\"m\",\"reason\":7,\"code\":\"x\"}", STOOP_ERROR_NOT_FOUND, "m (404 NotFound)"},
     };
