@@ -130,6 +130,7 @@ bool aws_send(AwsClient *client, const AwsRequest *request, const AwsCredentials
         .body_len = request->body_len,
         .deadline_us = call->deadline_us,
         .cancel = call->cancel,
+        .once = request->repeat == AWS_REPEAT_TOLD,
         .max_response = request->max_response ? request->max_response : MAX_RESPONSE,
         .on_header = request->on_header,
         .header_user = request->header_user,

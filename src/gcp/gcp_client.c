@@ -128,6 +128,7 @@ static bool perform(GcpClient *client, const GcpRequest *request, const char *be
                         .body_len = request->body_len,
                         .deadline_us = deadline_us,
                         .cancel = call ? call->cancel : NULL,
+                        .once = request->once,
                         .max_response = request->max_response ? request->max_response : RESPONSE_MAX,
                         .on_header = request->on_header,
                         .header_user = request->header_user};

@@ -309,6 +309,7 @@ void client_handle_prepare(ClientHandle *handle, ClientCall *call, bool multiple
     bool authority_changed = set_url(handle, request->url);
     set_headers(handle, request->headers, authority_changed);
     set_method(handle, request);
+    curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
 
     // HTTP/2 is for calls that share a connection: for one at a time it costs half as much CPU again (115 µs a call
     // against 72) and 0.1 ms of waiting. A stream that its reader pauses would hold up all others of its connection.

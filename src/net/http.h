@@ -19,7 +19,10 @@ typedef struct {
     int64_t deadline_us;  // clock_monotonic_us by which the whole call has ended, connecting included; 0: none
     const Cancel *cancel; // may be NULL
     size_t max_response;  // bytes of body kept; more is STOOP_ERROR_TOO_LARGE (0: 16 MiB). Not for `on_data`.
-    bool long_lived;      // a stream or a watch: takes no place among the fast connections
+    // Sent at most once, on a connection of its own: libcurl sends by itself a second time what a kept connection broke
+    // under before an answer, which the peer may have done all the same.
+    bool once;
+    bool long_lived; // a stream or a watch: takes no place among the fast connections
     // When set, a 2xx body goes here piece by piece, in bounded memory, and is not kept. Returning false ends the call
     // with the error that it set. Called on the transport's thread or the caller's; must not block for long on anything
     // but the sink. A body of another status is kept as usual, so that errors can be read.

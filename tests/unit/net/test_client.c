@@ -247,6 +247,42 @@ static void test_stale_connection(void) {
     peer_stop(&peer);
 }
 
+static atomic_uint posts;
+
+// Answers a GET and keeps the connection, then takes a POST and closes without a word.
+static void play_and_break(Peer *peer, int fd, unsigned number) {
+    for (;;) {
+        g_autofree char *request = peer_read_request(fd);
+        if (!request)
+            return;
+        if (g_str_has_prefix(request, "POST ")) {
+            atomic_fetch_add(&posts, 1);
+            return;
+        }
+        raw_send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+}
+
+static void test_once(void) {
+    for (int long_lived = 0; long_lived < 2; long_lived++) {
+        Peer peer;
+        peer_start(&peer, play_and_break, NULL);
+        g_autoptr(HttpClient) client = new_client((HttpClientOptions){0});
+        HttpTransport *transport = http_client_transport(client);
+        g_autofree char *url = url_of(peer.port, "/");
+        g_auto(Outcome) first = call(transport, &(HttpRequest){.method = "GET", .url = url, .long_lived = long_lived});
+        g_assert_no_error(first.error);
+        atomic_store(&posts, 0);
+        HttpRequest request = {
+            .method = "POST", .url = url, .body = "x", .body_len = 1, .once = true, .long_lived = long_lived};
+        g_auto(Outcome) outcome = call(transport, &request);
+        g_assert_error(outcome.error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE);
+        g_assert_true(outcome.response.sent);
+        g_assert_cmpuint(atomic_load(&posts), ==, 1);
+        peer_stop(&peer);
+    }
+}
+
 static void test_interim_answers(void) {
     Peer peer;
     peer_start(&peer, play_text,
@@ -572,6 +608,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/net/client/broken-answers", test_broken_answers);
     g_test_add_func("/net/client/refused", test_refused);
     g_test_add_func("/net/client/stale-connection", test_stale_connection);
+    g_test_add_func("/net/client/once", test_once);
     g_test_add_func("/net/client/interim-answers", test_interim_answers);
     g_test_add_func("/net/client/no-redirect", test_no_redirect);
     g_test_add_func("/net/client/deadline", test_deadline);
