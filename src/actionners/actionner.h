@@ -61,6 +61,9 @@ typedef struct {
     // Returns true with `result` filled (zeroed by the caller), or false with an error: that is status failure, and the
     // engine tries again by itself only where stoop_error_is_retryable and `safe_to_repeat`.
     bool (*run)(const ActionContext *context, ActionResult *result, GError **error);
+    // NULL: there is nothing to check. Otherwise asked once at the start where a rule uses it: whether the clients work
+    // as far as can be told without acting. `who` (g_free): as whom it would act.
+    bool (*check)(const ActionClients *clients, int64_t deadline_us, const Cancel *cancel, char **who, GError **error);
 } Actionner;
 
 // The list of actionners.def, NULL-terminated.

@@ -55,12 +55,21 @@ static bool invoke(const ActionContext *context, ActionResult *result, GError **
     return true;
 }
 
-static bool run_aws_lambda(const ActionContext *context, ActionResult *result, GError **error) {
-    if (!context->clients->aws) {
+static bool have_aws(const ActionClients *clients, GError **error) {
+    if (!clients->aws)
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_INVALID, "there is no client of AWS");
-        return false;
-    }
-    return invoke(context, result, error);
+    return clients->aws != NULL;
+}
+
+static bool check_aws_lambda(const ActionClients *clients, int64_t deadline_us, const Cancel *cancel, char **who,
+                             GError **error) {
+    AwsCall call = {deadline_us, cancel};
+    *who = have_aws(clients, error) ? aws_sts_identity(clients->aws, &call, error) : NULL;
+    return *who != NULL;
+}
+
+static bool run_aws_lambda(const ActionContext *context, ActionResult *result, GError **error) {
+    return have_aws(context->clients, error) && invoke(context, result, error);
 }
 
 const Actionner actionner_aws_lambda = {
@@ -69,7 +78,9 @@ const Actionner actionner_aws_lambda = {
              .description =
                  "Stoop signs in as the AWS SDKs do: the keys of the configuration, the environment, a web identity, "
                  "the shared profile, the container, the instance (IMDSv2); then it assumes `aws.role_arn`, where that "
-                 "is set. It checks once who it is (`sts:GetCallerIdentity`), and before each call that the function "
+                 "is set. It checks at the start of Stoop who it is (`sts:GetCallerIdentity`), which the log tells, "
+                 "and before "
+                 "each call that the function "
                  "exists in that alias or version. The function gets the event with its `context`. The answers 200, "
                  "202 and 204 are success; an error of the function is a failure with its message. `Event` only hands "
                  "the event over: what the function then does is not seen. `DryRun` needs nothing but the permission. "
@@ -90,4 +101,5 @@ const Actionner actionner_aws_lambda = {
              .long_running = true,
              .deadline_ms = 60000},
     .run = run_aws_lambda,
+    .check = check_aws_lambda,
 };

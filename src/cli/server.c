@@ -182,6 +182,7 @@ bool server_start(Server *server, const CommandLine *line, GError **error) {
     }
     log_text(server->log, LOG_INFO, "init", "stoop %s listens on %s:%u", STOOP_VERSION, server->config->listen_address,
              ingest_port(server->ingest));
+    server->self_check = self_check_start(server->rules, &server->clients, server->log);
     return true;
 }
 
@@ -191,6 +192,7 @@ void server_stop(Server *server) {
         rules_watch_stop(server->watch);
     if (server->ingest)
         ingest_quiesce(server->ingest);
+    self_check_stop(server->self_check);
     if (server->engine && !engine_stop(server->engine, now_us + STOP_GRACE_US, now_us + STOP_LAST_US)) {
         log_text(server->log, LOG_ERROR, "init", "leaving without what does not end; the next start takes it up again");
         // Whoever is at it still uses everything. The store holds what was accepted, as it does through a crash.

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/clients.h"
 #include "cli/command.h"
+#include "cli/self_check.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "ingest/ingest.h"
@@ -24,6 +25,7 @@ typedef struct {
     Store *store;
     Engine *engine;
     Ingest *ingest;
+    SelfCheck *self_check;
     atomic_bool store_healthy;
 } Server;
 

@@ -433,6 +433,11 @@ class Stoop:
         return wait(f"{count} log line(s) {fields}", lambda: len(got := self.log(**fields)) >= count and got,
                     seconds)[-1]
 
+    def wait_init(self, words):
+        """Waits for what is said about the start, or the end, with these words."""
+        return wait(f"it says '{words}'", lambda: [line for line in self.log(message="init")
+                                                   if words in line.get("result", "") + line.get("error", "")], WAIT)[0]
+
     def ended(self, count=1, seconds=WAIT, **fields):
         """Waits for an action that ended, however; returns its line."""
         return self.wait_log(count, seconds, message="action",

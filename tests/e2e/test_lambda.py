@@ -116,12 +116,16 @@ class Lambda(Case):
         self.assertResult(line, "failure", "Function not found")
         self.assertEqual(self.peer.came("POST", "/invocations"), [])
 
-    def test_it_checks_once_who_it_is(self):
+    def test_it_checks_at_the_start_who_it_is(self):
         server = self.server()
+        line = server.wait_init("aws:lambda")
+        self.assertIn("aws:lambda acts as arn:aws:", line["result"])
         for _ in range(2):
             self.assertResult(self.act(server, pod_event("ns-1", "web")), "success")
         self.assertEqual(len([r for r in self.peer.came("POST") if r.path == "/"]), 1)
         bad = self.server(env={"AWS_SECRET_ACCESS_KEY": "wrong"})
+        line = bad.wait_init("aws:lambda")
+        self.assertIn("aws:lambda would fail: GetCallerIdentity: SignatureDoesNotMatch", line["error"])
         line = self.act(bad, pod_event("ns-1", "web"))
         self.assertResult(line, "failure", "GetCallerIdentity: SignatureDoesNotMatch")
 
