@@ -74,6 +74,11 @@ static bool is_service_link(const ParamRow *row, const char *name, const char *v
             g_str_has_prefix(value, "sctp://"));
 }
 
+// A web identity (EKS sets both for a pod) has its role by this name, which is not the one to go on to with it.
+static bool is_of_a_web_identity(const Layer *layer, const char *variable) {
+    return strcmp(variable, "AWS_ROLE_ARN") == 0 && find(layer->environment, "AWS_WEB_IDENTITY_TOKEN_FILE");
+}
+
 static YamlNode *value_node(Layer *layer, const ParamRow *row, const char *value, const char *place) {
     switch (row->type) {
     case PARAM_LIST:
@@ -87,7 +92,7 @@ static YamlNode *value_node(Layer *layer, const ParamRow *row, const char *value
 
 static void add(Layer *layer, const ParamRow *row, const char *key, const char *variable) {
     const char *value = find(layer->environment, variable);
-    if (!value)
+    if (!value || is_of_a_web_identity(layer, variable))
         return;
     g_autofree char *where = g_strdup_printf("environment variable %s", variable);
     const char *place = yaml_arena_text(layer->arena, where, strlen(where));

@@ -49,7 +49,8 @@ static const ParamRow config_rows[] = {
     INT(otel_timeout, "otel.timeout", .default_value = "10", PARAM_RANGE(1, 3600), .unit = "s",
         .summary = "How long the collector may take to answer."),
 
-    TEXT(aws_role_arn, "aws.role_arn", .summary = "The ARN of the role to assume."),
+    TEXT(aws_role_arn, "aws.role_arn",
+         .summary = "The ARN of the role to assume. In a pod with a web identity, AWS_ROLE_ARN is that one's."),
     TEXT(aws_external_id, "aws.external_id", .summary = "The external ID to assume the role with."),
     TEXT(aws_region, "aws.region", .summary = "The AWS region."),
     TEXT(aws_access_key, "aws.access_key", .secret = true, .summary = "The AWS access key."),

@@ -196,6 +196,15 @@ static void test_environment(void) {
     g_assert_cmpstr(config->minio_endpoint, ==, "null");
 }
 
+// AWS_ROLE_ARN is the configuration's, but for a pod that has a web identity.
+static void test_role_of_a_web_identity(void) {
+    g_autoptr(Config) own = load("aws: {role_arn: file}\n", ENVIRONMENT("AWS_ROLE_ARN=own"));
+    g_assert_cmpstr(own->aws_role_arn, ==, "own");
+    g_autoptr(Config) pod =
+        load("aws: {role_arn: file}\n", ENVIRONMENT("AWS_ROLE_ARN=own", "AWS_WEB_IDENTITY_TOKEN_FILE=/token"));
+    g_assert_cmpstr(pod->aws_role_arn, ==, "file");
+}
+
 static void test_bad_environment(void) {
     check_said("", ENVIRONMENT("LISTEN_PORT=x", "WATCH_RULES=maybe"), false,
                "environment variable LISTEN_PORT: error: listen_port: must be a whole number, found \"x\"\n"
@@ -323,6 +332,7 @@ static const struct {
     {"/config/bad-files", test_bad_files},
     {"/config/environment", test_environment},
     {"/config/bad-environment", test_bad_environment},
+    {"/config/web-identity-role", test_role_of_a_web_identity},
     {"/config/secret-files", test_secret_files},
     {"/config/notifiers", test_notifiers},
     {"/config/bad-notifiers", test_bad_notifiers},
