@@ -3,6 +3,7 @@ sent are found in what tcpdump reads; every end of a capture leaves a valid file
 """
 import os
 import re
+import signal
 import struct
 import subprocess
 import time
@@ -56,6 +57,22 @@ class TcpdumpCase(Capture):
         # Not wget: a static one needs the libraries of the system that it was built on.
         self.pod("client", command=f"trap exit TERM; while :; do printf 'GET {mark} HTTP/1.0\\r\\n\\r\\n' | "
                                    f"nc -w 1 {address} 8080 >/dev/null; sleep {pause}; done")
+
+    def processes(self, pod, name):
+        """The processes of this name in the pod, on the machine of the bundled cluster."""
+        uid = self.cluster.get("pods", self.ns, pod)["metadata"]["uid"]
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+                    called = f.read().strip()
+                with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+                    if called == name and uid in f.read():
+                        found.append(int(pid))
+            except OSError:
+                continue  # it has ended
+        self.assertTrue(found)
+        return found
 
     def read(self, *options):
         """What tcpdump reads in the artifact, which must be valid to its end."""
@@ -163,6 +180,16 @@ class Tcpdump(TcpdumpCase):
         line = self.capture(self.server({"duration": 120}))
         self.assertResult(line, "success", "until the pod ended, which cut the capture short")
         self.assertIn("127.0.0.1", self.read())
+
+    def test_somebody_ends_it(self):
+        self.traffic()
+        server = self.server({"duration": 60})
+        self.post(server, pod_event(self.ns, "web"))
+        wait("packets are captured", lambda: self.size() > 1000)
+        for pid in self.processes("web", "tcpdump"):
+            os.kill(pid, signal.SIGTERM)
+        self.assertResult(server.ended(seconds=20), "success", "by somebody before its time, which cut the capture")
+        self.count()
 
     def test_the_connection_is_cut(self):
         self.traffic()

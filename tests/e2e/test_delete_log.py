@@ -86,6 +86,35 @@ class Log(Case):
         line = self.act(self.stoop([rule("kubernetes:log")]), pod_event(self.ns, "web"))
         self.assertEqual(len(line["output"].strip().splitlines()), 20)
 
+    def test_several_containers(self):
+        """All of them, or the one that the event names."""
+        spec = self.pod_spec("echo from web; trap exit TERM; while :; do sleep 0.2; done")
+        spec["containers"].append({**spec["containers"][0], "name": "side", "command": [
+            "/bin/sh", "-c", "echo from side; trap exit TERM; while :; do sleep 0.2; done"]})
+        self.cluster.create("pods", self.ns, {"metadata": {"name": "web"}, "spec": spec})
+        self.wait_running("web")
+        for name in ("web", "side"):
+            wait(f"{name} has said it", lambda n=name: "from" in self.cluster.call(
+                "GET", self.cluster.path("pods", self.ns, "web") + f"/log?container={n}"))
+        server = self.stoop([rule("kubernetes:log")])
+        line = self.act(server, pod_event(self.ns, "web", **{"container.name": "side", "container.id": None}))
+        self.assertResult(line, "success", "container 'side'")
+        self.assertEqual(line["output"], "from side\n")
+        line = self.act(server, pod_event(self.ns, "web", **{"container.name": None, "container.id": None}))
+        self.assertResult(line, "success", "2 containers")
+        self.assertEqual(line["output"], "==> container web <==\nfrom web\n\n==> container side <==\nfrom side\n")
+
+    def test_the_newest_lines_fit_into_the_log_line(self):
+        self.pod(command="for i in $(seq 1 40); do printf \"line $i %02000d\\n\" 0; done; trap exit TERM; "
+                         "while :; do sleep 0.2; done")
+        wait("the pod has said all", lambda: "line 40 " in self.cluster.call(
+            "GET", self.cluster.path("pods", self.ns, "web") + "/log"))
+        line = self.act(self.stoop([rule("kubernetes:log")]), pod_event(self.ns, "web"))
+        self.assertResult(line, "success")
+        self.assertRegex(line["output"], r"^\[\d+ bytes before this were left out\]\nline 3\d 0000")
+        self.assertIn("\nline 40 0000", line["output"])
+        self.assertNotIn("[cut:", line["output"])
+
     def test_to_a_local_file(self):
         self.chatty(2000)
         folder = os.path.join(self.folder, "artifacts")

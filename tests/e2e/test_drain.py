@@ -193,6 +193,7 @@ class Drain(Case):
         with open(f"/proc/{server.process.pid}/status", encoding="ascii") as f:
             peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
         print(f"# peak of memory {peak} KiB", flush=True)
+        self.assertLess(peak, 32 * 1024)
 
     def test_a_stop_in_the_middle(self):
         node = self.make_node()

@@ -92,11 +92,15 @@ class Exec(Case):
     def test_bytes_that_are_no_text(self):
         self.pod()
         server = self.server({"command": 'printf %s "$PROC_CMDLINE" | base64'})
-        event = json.dumps(pod_event(self.ns, "web", **{"proc.cmdline": "a\0b'BAD'"})).replace("BAD", "\\ud800")
-        answer = server.post(event)
-        self.assertIn(answer.status, (200, 400))
-        if answer.status == 200:
-            self.assertResult(server.ended(), "success")
+        event = json.dumps(pod_event(self.ns, "web", **{"proc.cmdline": "a'BAD'b"})).encode()
+        for bad in (b"\\ud800", b"\xff", b"\xc0\xaf", b"\0"):
+            with self.subTest(bad):
+                self.assertEqual(server.post(event.replace(b"BAD", bad)).status, 400)
+        # No variable can hold a NUL: it is left out.
+        self.assertEqual(server.post(event.replace(b"BAD", b"\\u0000$(touch /tmp/pwned)")).status, 200)
+        line = server.ended()
+        self.assertResult(line, "success")
+        self.assertEqual(base64.b64decode(line["output"]), b"a'$(touch /tmp/pwned)'b")
 
     def test_a_field_does_not_become_the_path(self):
         self.pod()
@@ -207,6 +211,24 @@ class NoShell(Case):
                 "terminated")
         wait("the helper ends by itself", ended, 30)
 
+    def test_download_of_every_byte(self):
+        """Sparse, linked, growing: what lies in a volume of a container without a shell."""
+        pod = self.cluster.get("pods", self.ns, "web")
+        folder = f"{self.cluster.dir}/kubelet/pods/{pod['metadata']['uid']}/volumes/kubernetes.io~empty-dir/shared"
+        noise = os.urandom(3 << 20)
+        with open(folder + "/sparse", "wb") as f:
+            f.truncate(40 << 20)
+            f.seek(20 << 20)
+            f.write(noise)
+        with open(folder + "/sparse", "rb") as f:
+            wanted = hashlib.sha256(f.read()).hexdigest()
+        os.symlink("/shared/sparse", folder + "/link")
+        line = self.download("/shared/link", image="stoop.test/busybox:1")
+        self.assertResult(line, "success", "ephemeral container")
+        [name] = os.listdir(self.folder + "/out")
+        with open(self.folder + "/out/" + name, "rb") as f:
+            self.assertEqual(hashlib.sha256(f.read()).hexdigest(), wanted)
+
     def test_download_refusals(self):
         self.assertResult(self.download("/etc", image="stoop.test/busybox:1"), "failure", "is a directory")
         self.assertResult(self.download("/none", image="stoop.test/busybox:1"), "failure", "does not exist")
@@ -268,6 +290,18 @@ class Download(Case):
         self.assertTrue(name.endswith("_web__tmp_big"), name)
         self.assertEqual(os.path.getsize(self.out + "/" + name), 67108864)
         self.assertEqual(self.sha256(name), wanted)
+
+    def test_a_growing_file(self):
+        """Read to the end that it has then, every byte in its place."""
+        self.prepare("(i=0; while [ $i -lt 3000000 ]; do echo $i; i=$((i + 1)); done >/tmp/grows) & "
+                     "while [ ! -s /tmp/grows ]; do sleep 0.1; done; touch /tmp/ready")
+        line = self.act(self.server("/tmp/grows"), pod_event(self.ns, "web"))
+        self.assertResult(line, "success")
+        [name] = os.listdir(self.out)
+        with open(f"{self.out}/{name}", "rb") as f:
+            lines = f.read().split(b"\n")
+        self.assertGreater(len(lines), 1000)
+        self.assertEqual(lines[:-1], [b"%d" % n for n in range(len(lines) - 1)])
 
     def test_names_sizes_and_links(self):
         self.prepare("mkdir -p \"/tmp/a b\"; printf one > \"/tmp/a b/it's \\\"1\\\"\"; printf two > '/tmp/-rf'; "

@@ -82,7 +82,7 @@ class Policies(Case):
         return policies[0]["spec"]
 
     def many(self, actionner, pods):
-        """50 events about 50 addresses, all at once; two pods of one workload."""
+        """50 events about 50 addresses, all at once; of one workload, as those of one pod take turns."""
         server = self.stoop([rule(actionner)])
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda i: self.post(server, pod_event(self.ns, pods[i % len(pods)], **{
@@ -114,7 +114,7 @@ class Policies(Case):
 
     def test_calico_many_at_once(self):
         self.install(CALICO_CRD, CALICO)
-        expected = self.many("calico:networkpolicy", self.web(2))
+        expected = self.many("calico:networkpolicy", self.web(8))
         deny, allow = self.the_policy(CALICO)["egress"]
         self.assertEqual(sorted(deny["destination"]["nets"]), expected)
         self.assertEqual(allow, {"action": "Allow", "destination": {"nets": ["0.0.0.0/0"]}})
@@ -163,7 +163,7 @@ class Policies(Case):
 
     def test_cilium_many_at_once(self):
         self.install(cilium_crd(), CILIUM)
-        expected = self.many("cilium:networkpolicy", self.web(2))
+        expected = self.many("cilium:networkpolicy", self.web(8))
         denied, = self.the_policy(CILIUM)["egressDeny"]
         self.assertEqual(sorted(denied["toCIDR"]), expected)
 
