@@ -181,16 +181,6 @@ class Tcpdump(TcpdumpCase):
         self.assertResult(line, "success", "until the pod ended, which cut the capture short")
         self.assertIn("127.0.0.1", self.read())
 
-    def test_somebody_ends_it(self):
-        self.traffic()
-        server = self.server({"duration": 60})
-        self.post(server, pod_event(self.ns, "web"))
-        wait("packets are captured", lambda: self.size() > 1000)
-        for pid in self.processes("web", "tcpdump"):
-            os.kill(pid, signal.SIGTERM)
-        self.assertResult(server.ended(seconds=20), "success", "by somebody before its time, which cut the capture")
-        self.count()
-
     def test_the_connection_is_cut(self):
         self.traffic()
         gate = self.gate()
@@ -304,6 +294,20 @@ class Tcpdump(TcpdumpCase):
             pass
         self.assertResult(self.capture(server), "failure")
         self.wait_helper_ended()
+
+
+class Ended(TcpdumpCase):
+    bundled_only = True  # reaches for the pod's processes
+
+    def test_somebody_ends_it(self):
+        self.traffic()
+        server = self.server({"duration": 60})
+        self.post(server, pod_event(self.ns, "web"))
+        wait("packets are captured", lambda: self.size() > 1000)
+        for pid in self.processes("web", "tcpdump"):
+            os.kill(pid, signal.SIGTERM)
+        self.assertResult(server.ended(seconds=20), "success", "by somebody before its time, which cut the capture")
+        self.count()
 
 
 class KubeletGone(TcpdumpCase):
