@@ -21,7 +21,7 @@ static const ParamRow minio_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -46,13 +46,13 @@ const Output output_minio_s3 = {
     .info = {.name = "minio:s3",
              .summary = "Stores the artifact in a bucket of MinIO or another server that speaks S3.",
              .description =
-                 "The server and its keys stand in the configuration, under `minio:`; buckets are part of the path. "
-                 "Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
-                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
-                 "failed upload is "
-                 "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
-                 "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
-                 "server has confirmed the whole object.",
+                 "The server and its keys stand in the configuration, under `minio:`; buckets are part of the "
+                 "path. Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
+                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried "
+                 "again; a failed upload is taken back, so that no part is left behind. If Stoop itself is killed, "
+                 "parts stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success "
+                 "means that the server has confirmed the whole object; where that answer is lost, Stoop looks for "
+                 "the object, which is what `s3:GetObject` is for.",
              .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"
