@@ -43,6 +43,7 @@ bool s3_parts_read_completed(const char *xml, size_t len, bool *again, GError **
         return true;
     g_auto(AwsProblem) problem = {0};
     if (!aws_problem_read(xml, len, &problem)) {
+        *again = true; // it says nothing: asked again, the server tells what became of it
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the end of the upload was not confirmed%s%s",
                     broken ? ": " : "", broken ? broken->message : "");
         return false;

@@ -18,5 +18,5 @@ char *s3_parts_complete_body(const S3Part *parts, unsigned count, bool checksums
 char *s3_parts_read_upload_id(const char *xml, size_t len, GError **error);
 
 // Reads the answer to CompleteMultipartUpload, which may be an error in spite of its 200: true when the object is
-// there. `again`: the server asks to try again.
+// there. `again`: the server asks to try again, or says nothing.
 bool s3_parts_read_completed(const char *xml, size_t len, bool *again, GError **error);

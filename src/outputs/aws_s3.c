@@ -24,7 +24,8 @@ static const ParamRow aws_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", NULL};
+static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject",
+                                            "s3:DeleteObject", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -52,9 +53,12 @@ const Output output_aws_s3 = {
                  "the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
                  "failed upload is taken back, so that no part is left behind. If Stoop itself is killed, parts "
                  "stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that "
-                 "the server has confirmed the whole object; where that answer is lost, Stoop looks for the "
-                 "object, which is what `s3:GetObject` is for. Stoop signs in as for `aws:lambda`. With a key of "
-                 "KMS, parts need the permissions of the key (`kms:GenerateDataKey`, `kms:Decrypt`).",
+                 "the server has confirmed the whole object; where that answer is lost, Stoop looks whether the "
+                 "object is there, as long as what was sent, which is what `s3:GetObject` is for. An object that "
+                 "was not confirmed, and may be there, is deleted with `s3:DeleteObject`. With a key of KMS, parts "
+                 "need the permissions of the key (`kms:GenerateDataKey`, `kms:Decrypt`).\n"
+                 "\n"
+                 "Stoop signs in as for `aws:lambda`.",
              .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: aws:s3\n"

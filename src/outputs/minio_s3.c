@@ -21,7 +21,8 @@ static const ParamRow minio_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject",
+                                              "s3:DeleteObject", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -51,8 +52,9 @@ const Output output_minio_s3 = {
                  "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried "
                  "again; a failed upload is taken back, so that no part is left behind. If Stoop itself is killed, "
                  "parts stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success "
-                 "means that the server has confirmed the whole object; where that answer is lost, Stoop looks for "
-                 "the object, which is what `s3:GetObject` is for.",
+                 "means that the server has confirmed the whole object; where that answer is lost, Stoop looks "
+                 "whether the object is there, as long as what was sent, which is what `s3:GetObject` is for. An "
+                 "object that was not confirmed, and may be there, is deleted with `s3:DeleteObject`.",
              .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"

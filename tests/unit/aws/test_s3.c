@@ -87,6 +87,10 @@ static void expect_abort(World *world, int status) {
     expect(world, (FakeStep){.method = "DELETE", .url = OBJECT "?" ID, .status = status});
 }
 
+static void expect_delete(World *world, int status) {
+    expect(world, (FakeStep){.method = "DELETE", .url = OBJECT, .status = status, .answer = ERROR_XML("AccessDenied")});
+}
+
 static void finish_well(S3Upload *upload) {
     g_autoptr(GError) error = NULL;
     g_autofree char *location = NULL;
@@ -188,7 +192,7 @@ static void test_trouble(void) {
     world.fake->steps[world.fake->count - 1].failure = STOOP_ERROR_UNAVAILABLE;
     world.fake->steps[world.fake->count - 1].sent = true;
     expect_complete(&world, 404, ERROR_XML("NoSuchUpload"));
-    expect(&world, (FakeStep){.method = "HEAD", .url = OBJECT, .status = 200});
+    expect(&world, (FakeStep){.method = "HEAD", .url = OBJECT, .status = 200, .header = {"content-length", "7340032"}});
     g_assert_true(write_mib(upload, 7, NULL));
     finish_well(upload);
     g_assert_cmpint(world.fake->waited_us, >=, 3000000);
@@ -269,10 +273,12 @@ static void test_receipts(void) {
                                       .header = {receipts[i].name, receipts[i].value,
                                                  receipts[i].encryption ? "x-amz-server-side-encryption" : NULL,
                                                  receipts[i].encryption}});
-        if (receipts[i].good)
+        if (receipts[i].good) {
             finish_well(upload);
-        else
-            g_free(finish_badly(upload, STOOP_ERROR_FAILED));
+            continue;
+        }
+        expect_delete(&world, 204);
+        g_free(finish_badly(upload, STOOP_ERROR_FAILED));
     }
 }
 
@@ -297,6 +303,63 @@ static void test_not_completed(void) {
     g_autofree char *text = finish_badly(upload, STOOP_ERROR_FAILED);
     assert_text_has(text, "parts are left behind");
     assert_text_has(text, "EntityTooSmall: m");
+}
+
+// What was sent in one request and then told as failed does not stay.
+static void test_object_taken_back(void) {
+    static const FakeStep puts[] = {
+        {.failure = STOOP_ERROR_TIMEOUT, .sent = true}, // a late answer
+        {.failure = STOOP_ERROR_CANCELLED, .sent = true},
+        {.failure = STOOP_ERROR_TIMEOUT}, // nothing was sent
+        {.status = 403, .answer = ERROR_XML("AccessDenied")},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(puts); i++) {
+        g_auto(World) world = world_new();
+        FakeStep put = puts[i];
+        put.method = "PUT";
+        put.url = OBJECT;
+        expect(&world, put);
+        if (put.sent)
+            expect_delete(&world, 204);
+        g_autofree char *text = finish_badly(open_upload(&world), put.status ? STOOP_ERROR_FORBIDDEN : put.failure);
+        g_assert_null(strstr(text, "may be there"));
+    }
+    g_auto(World) world = world_new();
+    expect(&world, (FakeStep){.method = "PUT", .url = OBJECT, .failure = STOOP_ERROR_TIMEOUT, .sent = true});
+    expect_delete(&world, 403);
+    g_autofree char *text = finish_badly(open_upload(&world), STOOP_ERROR_TIMEOUT);
+    g_assert_cmpstr(text, ==,
+                    "the object may be there (AccessDenied: m (403)): s3://my-bucket/a/b.log: "
+                    "scripted");
+    g_assert_cmpint(world.fake->last_deadline_us, ==, world.fake->now_us + 10 * G_USEC_PER_SEC);
+}
+
+static void expect_head(World *world, const char *length) {
+    expect(world, (FakeStep){.method = "HEAD", .url = OBJECT, .status = 200, .header = {"Content-Length", length}});
+}
+
+// The answer to the end was lost, and what is there is not what was sent.
+static void test_other_length(void) {
+    static const char *const lengths[] = {"7340031", "-1", "x"};
+    for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_auto(World) world = world_new();
+        S3Upload *upload = two_parts(&world);
+        expect_complete(&world, 200, "<CompleteMultipartUploadRes");
+        expect_complete(&world, 404, ERROR_XML("NoSuchUpload"));
+        expect_head(&world, lengths[i]);
+        expect_abort(&world, 404);
+        expect_delete(&world, 204);
+        g_assert_true(write_mib(upload, 7, NULL));
+        g_free(finish_badly(upload, STOOP_ERROR_NOT_FOUND));
+    }
+    // An answer that is cut off, of an end that was reached.
+    g_auto(World) world = world_new();
+    S3Upload *upload = two_parts(&world);
+    expect_complete(&world, 200, "");
+    expect_complete(&world, 404, ERROR_XML("NoSuchUpload"));
+    expect_head(&world, "7340032");
+    g_assert_true(write_mib(upload, 7, NULL));
+    finish_well(upload);
 }
 
 // A cancellation ends the upload, not the taking back.
@@ -333,6 +396,7 @@ static void test_deadline(void) {
     S3Upload *upload = open_upload(&world);
     for (int i = 0; i < 3; i++)
         expect(&world, (FakeStep){.method = "PUT", .url = OBJECT, .status = 503, .retry_after_us = 25000000});
+    expect_delete(&world, 404);
     g_autofree char *text = finish_badly(upload, STOOP_ERROR_UNAVAILABLE);
     assert_text_has(text, "after 3 tries");
 }
@@ -471,6 +535,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/s3/receipts", test_receipts);
     g_test_add_func("/s3/refused", test_refused);
     g_test_add_func("/s3/not-completed", test_not_completed);
+    g_test_add_func("/s3/object-taken-back", test_object_taken_back);
+    g_test_add_func("/s3/other-length", test_other_length);
     g_test_add_func("/s3/cancelled", test_cancelled);
     g_test_add_func("/s3/abort-before-parts", test_abort_before_parts);
     g_test_add_func("/s3/deadline", test_deadline);
