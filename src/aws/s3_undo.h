@@ -5,6 +5,7 @@
 
 typedef struct {
     const char *upload_id; // of the upload in parts; NULL: there is none
+    const char *lost_key;  // uploads of just this object were begun whose ID is not known; NULL: none
     bool object;           // the object may be there
 } S3Undo;
 

@@ -31,6 +31,7 @@ struct S3Upload {
     bool has_sender;
     pthread_t sender;
     char *id;      // of the upload in parts; NULL: not begun
+    bool lost;     // an upload may have been begun whose ID is not known
     bool maybe;    // an object may be there, though nobody has confirmed that it is what was sent
     Buf sending;   // the part on its way
     GArray *parts; // S3Part, those that the server has
@@ -213,8 +214,11 @@ static bool begin_parts(S3Upload *upload, GError **error) {
     S3Request request = {.method = "POST", .query = "uploads=", .headers = (const char *const *)headers->pdata};
     AwsCall call = upload_call(upload);
     g_auto(HttpResponse) response = {0};
-    if (s3_request(&upload->object, &request, &call, &response, NULL, error))
+    // A try whose answer was lost may have begun one, too.
+    bool answered = s3_request(&upload->object, &request, &call, &response, &upload->lost, error);
+    if (answered)
         upload->id = s3_parts_read_upload_id(buf_text(&response.body), response.body.len, error);
+    upload->lost = upload->lost || (answered && !upload->id);
     return upload->id != NULL;
 }
 
@@ -364,10 +368,15 @@ static bool complete(S3Upload *upload, GError **error) {
     }
 }
 
-// What is left behind in spite of it; NULL: nothing. g_free.
-static char *take_back(S3Upload *upload) {
+// `whole`: nothing but what was begun and lost on the way, as the object is confirmed. What is left behind in spite of
+// it; NULL: nothing. g_free.
+static char *take_back(S3Upload *upload, bool whole) {
     settle(upload, NULL);
-    S3Undo undo = {.upload_id = upload->id, .object = upload->maybe};
+    S3Undo undo = {
+        .upload_id = whole ? NULL : upload->id,
+        .lost_key = upload->lost ? upload->key : NULL,
+        .object = !whole && upload->maybe,
+    };
     // Also when everything else is over: what is left behind costs money until somebody finds it.
     AwsCall call = {.deadline_us = clock_monotonic_us(upload->clock) + ABORT_US};
     return s3_undo(&upload->object, &undo, &call);
@@ -392,9 +401,10 @@ bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
     GError *failure = NULL;
     bool ok = send_rest(upload, &failure);
     if (ok) {
+        g_free(take_back(upload, true));
         *location = g_strdup_printf("s3://%s/%s", upload->bucket, upload->key);
     } else {
-        g_autofree char *left = take_back(upload);
+        g_autofree char *left = take_back(upload, false);
         g_prefix_error(&failure, "s3://%s/%s: ", upload->bucket, upload->key);
         if (left)
             g_prefix_error(&failure, "%s: ", left);
@@ -407,6 +417,6 @@ bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
 void s3_upload_abort(S3Upload *upload) {
     if (!upload)
         return;
-    g_free(take_back(upload));
+    g_free(take_back(upload, false));
     upload_free(upload);
 }

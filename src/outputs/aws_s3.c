@@ -24,8 +24,8 @@ static const ParamRow aws_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject",
-                                            "s3:DeleteObject", NULL};
+static const char *const aws_s3_access[] = {"s3:PutObject",    "s3:AbortMultipartUpload",       "s3:GetObject",
+                                            "s3:DeleteObject", "s3:ListBucketMultipartUploads", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -55,8 +55,10 @@ const Output output_aws_s3 = {
                  "stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that "
                  "the server has confirmed the whole object; where that answer is lost, Stoop looks whether the "
                  "object is there, as long as what was sent, which is what `s3:GetObject` is for. An object that "
-                 "was not confirmed, and may be there, is deleted with `s3:DeleteObject`. With a key of KMS, parts "
-                 "need the permissions of the key (`kms:GenerateDataKey`, `kms:Decrypt`).\n"
+                 "was not confirmed, and may be there, is deleted with `s3:DeleteObject`. Where the answer to the "
+                 "begin of an upload in parts is lost, Stoop looks for it with `s3:ListBucketMultipartUploads` and "
+                 "ends it. With a key of KMS, parts need the permissions of the key (`kms:GenerateDataKey`, "
+                 "`kms:Decrypt`).\n"
                  "\n"
                  "Stoop signs in as for `aws:lambda`.",
              .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows, .check = check},

@@ -21,8 +21,8 @@ static const ParamRow minio_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject",
-                                              "s3:DeleteObject", NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject",    "s3:AbortMultipartUpload",       "s3:GetObject",
+                                              "s3:DeleteObject", "s3:ListBucketMultipartUploads", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -54,7 +54,9 @@ const Output output_minio_s3 = {
                  "parts stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success "
                  "means that the server has confirmed the whole object; where that answer is lost, Stoop looks "
                  "whether the object is there, as long as what was sent, which is what `s3:GetObject` is for. An "
-                 "object that was not confirmed, and may be there, is deleted with `s3:DeleteObject`.",
+                 "object that was not confirmed, and may be there, is deleted with `s3:DeleteObject`. Where the "
+                 "answer to the begin of an upload in parts is lost, Stoop looks for it with "
+                 "`s3:ListBucketMultipartUploads` and ends it.",
              .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"

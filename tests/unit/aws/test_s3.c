@@ -362,6 +362,67 @@ static void test_other_length(void) {
     finish_well(upload);
 }
 
+#define LIST "https://my-bucket.s3.eu-west-1.amazonaws.com/?uploads=&prefix=a%2Fb.log"
+#define LISTED(key, id)                                                                                                \
+    "<Upload><Key>" key "</Key><UploadId>" id "</UploadId><Initiator><ID>x</ID></Initiator></Upload>"
+
+static void expect_lost_begin(World *world) {
+    expect(world,
+           (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .failure = STOOP_ERROR_UNAVAILABLE, .sent = true});
+}
+
+static void expect_list(World *world, int status, const char *answer) {
+    expect(world, (FakeStep){.method = "GET", .url = LIST, .status = status, .answer = answer});
+}
+
+// An upload whose ID was in a lost answer is looked for and ended.
+static void test_lost_begin(void) {
+    g_auto(World) world = world_new();
+    S3Upload *upload = open_upload(&world);
+    expect_lost_begin(&world);
+    expect_begin(&world);
+    expect_part(&world, OBJECT "?partNumber=1&" ID, PART, 403);
+    expect_abort(&world, 204);
+    expect_list(&world, 200,
+                "<ListMultipartUploadsResult><Bucket>my-bucket</Bucket>" LISTED("a/b.log", "l1")
+                    LISTED("a/b.log.gz", "other") "<Upload><UploadId>l2</UploadId><Key>a/b.log</Key></Upload>"
+                                                  "<Upload><Key>a/b.log</Key></Upload></ListMultipartUploadsResult>");
+    expect(&world, (FakeStep){.method = "DELETE", .url = OBJECT "?uploadId=l1", .status = 204});
+    expect(&world, (FakeStep){.method = "DELETE", .url = OBJECT "?uploadId=l2", .status = 404});
+    g_assert_true(write_mib(upload, 7, NULL));
+    g_autofree char *text = finish_badly(upload, STOOP_ERROR_FORBIDDEN);
+    g_assert_null(strstr(text, "left behind"));
+}
+
+static void test_begin_without_id(void) {
+    g_auto(World) world = world_new();
+    S3Upload *upload = open_upload(&world);
+    expect(&world, (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .status = 200, .answer = "<x/>"});
+    expect_list(&world, 403, ERROR_XML("AccessDenied"));
+    g_assert_true(write_mib(upload, 7, NULL));
+    g_autofree char *text = finish_badly(upload, STOOP_ERROR_FAILED);
+    g_assert_true(g_str_has_prefix(text, "an upload without parts may be left behind (AccessDenied: m (403)): "));
+    // Refused: nothing was begun.
+    upload = open_upload(&world);
+    expect(&world, (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .status = 403});
+    g_assert_true(write_mib(upload, 7, NULL));
+    g_free(finish_badly(upload, STOOP_ERROR_FORBIDDEN));
+}
+
+// One that was lost does not stay either when the next one went well.
+static void test_lost_begin_then_well(void) {
+    g_auto(World) world = world_new();
+    S3Upload *upload = open_upload(&world);
+    expect_lost_begin(&world);
+    expect_begin(&world);
+    expect_part(&world, OBJECT "?partNumber=1&" ID, PART, 200);
+    expect_part(&world, OBJECT "?partNumber=2&" ID, MIB, 200);
+    expect_complete(&world, 200, DONE);
+    expect_list(&world, 403, ERROR_XML("AccessDenied")); // best effort
+    g_assert_true(write_mib(upload, 7, NULL));
+    finish_well(upload);
+}
+
 // A cancellation ends the upload, not the taking back.
 static void test_cancelled(void) {
     g_auto(World) world = world_new();
@@ -452,6 +513,10 @@ static void test_urls(void) {
     assert_url(&world, world.client, "with.dot", "k", "https://s3.eu-west-1.amazonaws.com/with.dot/k");
     fake_aws_set(world.fake, "AWS_ENDPOINT_URL_S3", "http://s3.test:9000/");
     assert_url(&world, world.client, "b-1", "k", "http://s3.test:9000/b-1/k");
+    g_auto(S3Object) object = {0};
+    AwsCall call = fake_aws_call(world.fake, 5);
+    g_assert_true(s3_object_init(world.client, "b-1", "a/k", NULL, &call, &object, NULL));
+    g_assert_cmpstr(object.bucket_url, ==, "http://s3.test:9000/b-1/");
     static const char *const bad[][2] = {
         {"b", "k"}, {"b/../x", "k"}, {"bucket", ""}, {"bucket", "a/../b"}, {"bucket", "\xff"}};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -537,6 +602,9 @@ int main(int argc, char **argv) {
     g_test_add_func("/s3/not-completed", test_not_completed);
     g_test_add_func("/s3/object-taken-back", test_object_taken_back);
     g_test_add_func("/s3/other-length", test_other_length);
+    g_test_add_func("/s3/lost-begin", test_lost_begin);
+    g_test_add_func("/s3/begin-without-id", test_begin_without_id);
+    g_test_add_func("/s3/lost-begin-then-well", test_lost_begin_then_well);
     g_test_add_func("/s3/cancelled", test_cancelled);
     g_test_add_func("/s3/abort-before-parts", test_abort_before_parts);
     g_test_add_func("/s3/deadline", test_deadline);
