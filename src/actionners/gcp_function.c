@@ -78,7 +78,10 @@ const Actionner actionner_gcp_function = {
                  "\n"
                  "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, else "
                  "as the metadata server of the machine or pod says; a user's credentials give no ID token. The "
-                 "project is that of GOOGLE_CLOUD_PROJECT, of the key file, or of the machine.",
+                 "project is that of GOOGLE_CLOUD_PROJECT, of the key file, or of the machine. "
+                 "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDFUNCTIONS names another server that is asked for the URL, which "
+                 "may then begin with http:// as well. `limits.action_seconds` bounds how long all of it may take, "
+                 "else the deadline below.",
              .params = {.size = sizeof(GcpFunctionParams), .rows = gcp_function_rows},
              .example = "- action: Call a function\n"
                         "  actionner: gcp:function\n"

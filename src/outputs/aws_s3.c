@@ -60,7 +60,11 @@ const Output output_aws_s3 = {
                  "ends it. With a key of KMS, parts need the permissions of the key (`kms:GenerateDataKey`, "
                  "`kms:Decrypt`).\n"
                  "\n"
-                 "Stoop signs in as for `aws:lambda`.",
+                 "Stoop signs in as for `aws:lambda`. Buckets are part of the host's name, or of the path where "
+                 "their name cannot be (dots, capitals) and with a server that AWS_ENDPOINT_URL_S3, else "
+                 "AWS_ENDPOINT_URL, names; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true sets both aside. AWS_CA_BUNDLE "
+                 "names a file of CAs that replace the system's. `limits.artifact_bytes` (1 GiB by default) bounds "
+                 "what goes up, `limits.action_seconds` how long it may take.",
              .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: aws:s3\n"

@@ -84,7 +84,8 @@ const Output output_gcp_gcs = {
                  "\n"
                  "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, "
                  "else as the metadata server of the machine or pod says. STORAGE_EMULATOR_HOST names another "
-                 "server, which is asked without signing in.",
+                 "server, which is asked without signing in. `limits.artifact_bytes` (1 GiB by default) bounds "
+                 "what goes up, `limits.action_seconds` how long it may take.",
              .params = {.size = sizeof(GcpGcsParams), .rows = gcp_gcs_rows},
              .example = "output:\n"
                         "  target: gcp:gcs\n"

@@ -56,7 +56,11 @@ const Output output_minio_s3 = {
                  "whether the object is there, as long as what was sent, which is what `s3:GetObject` is for. An "
                  "object that was not confirmed, and may be there, is deleted with `s3:DeleteObject`. Where the "
                  "answer to the begin of an upload in parts is lost, Stoop looks for it with "
-                 "`s3:ListBucketMultipartUploads` and ends it.",
+                 "`s3:ListBucketMultipartUploads` and ends it.\n"
+                 "\n"
+                 "AWS_CA_BUNDLE names a file of CAs that replace the system's; other variables of AWS do not count "
+                 "here. `limits.artifact_bytes` (1 GiB by default) bounds what goes up, `limits.action_seconds` "
+                 "how long it may take.",
              .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"
