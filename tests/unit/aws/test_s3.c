@@ -1,113 +1,9 @@
 // Uploads to S3: one request, parts, what is tried again, what is taken back.
-#include "aws/s3_parts.h"
-#include "aws/s3_upload.h"
-#include "fake_aws.h"
+#include "s3_world.h"
 
-#define MIB ((size_t)1024 * 1024)
-#define PART (6 * MIB)
-#define OBJECT "https://my-bucket.s3.eu-west-1.amazonaws.com/a/b.log"
-#define BEGUN                                                                                                          \
-    "<?xml version=\"1.0\"?><InitiateMultipartUploadResult><UploadId>i/d+</UploadId></InitiateMultipartUploadResult>"
-#define ID "uploadId=i%2Fd%2B"
-#define DONE "\n<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"
-#define ERROR_XML(code) "<Error><Code>" code "</Code><Message>m</Message></Error>"
 // Of "hello".
 #define HELLO_SHA256 "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 #define HELLO_MD5 "XUFAKrxLKna5cZ2REBfFkg=="
-
-typedef struct {
-    FakeAws *fake;
-    AwsClient *aws;
-    S3Client *client;
-} World;
-
-static World world_new(void) {
-    World world = {.fake = fake_aws_new()};
-    AwsClientOptions options = fake_aws_options(world.fake);
-    options.access_key = "AK";
-    options.secret_key = "s";
-    options.region = "eu-west-1";
-    world.aws = aws_client_new(&options, NULL);
-    g_assert_nonnull(world.aws);
-    world.client = s3_client_new_aws(world.aws);
-    return world;
-}
-
-static void world_clear(World *world) {
-    s3_client_free(world->client);
-    aws_client_free(world->aws);
-    fake_aws_free(world->fake);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(World, world_clear)
-
-static S3UploadOptions options_of(World *world) {
-    return (S3UploadOptions){
-        .bucket = "my-bucket",
-        .key = "a/b.log",
-        .deadline_us = world->fake->now_us + 60 * G_USEC_PER_SEC,
-        .cancel = &world->fake->cancel,
-        .clock = &world->fake->clock,
-    };
-}
-
-static S3Upload *open_upload(World *world) {
-    S3UploadOptions options = options_of(world);
-    g_autoptr(GError) error = NULL;
-    S3Upload *upload = s3_upload_open(world->client, &options, &error);
-    g_assert_no_error(error);
-    return upload;
-}
-
-static bool write_mib(S3Upload *upload, size_t count, GError **error) {
-    g_autofree char *data = g_malloc(MIB);
-    memset(data, 'x', MIB);
-    for (size_t i = 0; i < count; i++)
-        if (!s3_upload_write(upload, data, MIB, error))
-            return false;
-    return true;
-}
-
-static void expect(World *world, FakeStep step) {
-    fake_aws_expect(world->fake, step);
-}
-
-static void expect_begin(World *world) {
-    expect(world, (FakeStep){.method = "POST",
-                             .url = OBJECT "?uploads=",
-                             .headers = {"X-Amz-Checksum-Algorithm: SHA256"},
-                             .status = 200,
-                             .answer = BEGUN});
-}
-
-static void expect_part(World *world, const char *url, size_t len, int status) {
-    expect(world, (FakeStep){.method = "PUT", .url = url, .body_len = len, .status = status});
-}
-
-static void expect_abort(World *world, int status) {
-    expect(world, (FakeStep){.method = "DELETE", .url = OBJECT "?" ID, .status = status});
-}
-
-static void expect_delete(World *world, int status) {
-    expect(world, (FakeStep){.method = "DELETE", .url = OBJECT, .status = status, .answer = ERROR_XML("AccessDenied")});
-}
-
-static void finish_well(S3Upload *upload) {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *location = NULL;
-    bool ok = s3_upload_finish(upload, &location, &error);
-    g_assert_no_error(error);
-    g_assert_true(ok);
-    g_assert_cmpstr(location, ==, "s3://my-bucket/a/b.log");
-}
-
-static char *finish_badly(S3Upload *upload, StoopError code) {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *location = NULL;
-    g_assert_false(s3_upload_finish(upload, &location, &error));
-    g_assert_error(error, STOOP_ERROR, (int)code);
-    g_assert_null(location);
-    return g_strdup(error->message);
-}
 
 static void test_small(void) {
     g_auto(World) world = world_new();
@@ -144,19 +40,6 @@ static void test_full(void) {
     g_assert_true(write_mib(upload, 6, NULL));
     expect_part(&world, OBJECT, PART, 200);
     finish_well(upload);
-}
-
-// Everything is expected before anything is sent, by a thread of its own: the caller writes.
-static S3Upload *two_parts(World *world) {
-    S3Upload *upload = open_upload(world);
-    expect_begin(world);
-    expect_part(world, OBJECT "?partNumber=1&" ID, PART, 200);
-    expect_part(world, OBJECT "?partNumber=2&" ID, MIB, 200);
-    return upload;
-}
-
-static void expect_complete(World *world, int status, const char *answer) {
-    expect(world, (FakeStep){.method = "POST", .url = OBJECT "?" ID, .status = status, .answer = answer});
 }
 
 static void test_parts(void) {
@@ -292,135 +175,6 @@ static void test_refused(void) {
     g_assert_true(write_mib(upload, 7, NULL));
     g_autofree char *text = finish_badly(upload, STOOP_ERROR_FORBIDDEN);
     g_assert_cmpstr(text, ==, "s3://my-bucket/a/b.log: part 2: AccessDenied: m (403)");
-}
-
-static void test_not_completed(void) {
-    g_auto(World) world = world_new();
-    S3Upload *upload = two_parts(&world);
-    expect_complete(&world, 200, ERROR_XML("EntityTooSmall"));
-    expect_abort(&world, 403);
-    g_assert_true(write_mib(upload, 7, NULL));
-    g_autofree char *text = finish_badly(upload, STOOP_ERROR_FAILED);
-    assert_text_has(text, "parts are left behind");
-    assert_text_has(text, "EntityTooSmall: m");
-}
-
-// What was sent in one request and then told as failed does not stay.
-static void test_object_taken_back(void) {
-    static const FakeStep puts[] = {
-        {.failure = STOOP_ERROR_TIMEOUT, .sent = true}, // a late answer
-        {.failure = STOOP_ERROR_CANCELLED, .sent = true},
-        {.failure = STOOP_ERROR_TIMEOUT}, // nothing was sent
-        {.status = 403, .answer = ERROR_XML("AccessDenied")},
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(puts); i++) {
-        g_auto(World) world = world_new();
-        FakeStep put = puts[i];
-        put.method = "PUT";
-        put.url = OBJECT;
-        expect(&world, put);
-        if (put.sent)
-            expect_delete(&world, 204);
-        g_autofree char *text = finish_badly(open_upload(&world), put.status ? STOOP_ERROR_FORBIDDEN : put.failure);
-        g_assert_null(strstr(text, "may be there"));
-    }
-    g_auto(World) world = world_new();
-    expect(&world, (FakeStep){.method = "PUT", .url = OBJECT, .failure = STOOP_ERROR_TIMEOUT, .sent = true});
-    expect_delete(&world, 403);
-    g_autofree char *text = finish_badly(open_upload(&world), STOOP_ERROR_TIMEOUT);
-    g_assert_cmpstr(text, ==,
-                    "the object may be there (AccessDenied: m (403)): s3://my-bucket/a/b.log: "
-                    "scripted");
-    g_assert_cmpint(world.fake->last_deadline_us, ==, world.fake->now_us + 10 * G_USEC_PER_SEC);
-}
-
-static void expect_head(World *world, const char *length) {
-    expect(world, (FakeStep){.method = "HEAD", .url = OBJECT, .status = 200, .header = {"Content-Length", length}});
-}
-
-// The answer to the end was lost, and what is there is not what was sent.
-static void test_other_length(void) {
-    static const char *const lengths[] = {"7340031", "-1", "x"};
-    for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
-        g_auto(World) world = world_new();
-        S3Upload *upload = two_parts(&world);
-        expect_complete(&world, 200, "<CompleteMultipartUploadRes");
-        expect_complete(&world, 404, ERROR_XML("NoSuchUpload"));
-        expect_head(&world, lengths[i]);
-        expect_abort(&world, 404);
-        expect_delete(&world, 204);
-        g_assert_true(write_mib(upload, 7, NULL));
-        g_free(finish_badly(upload, STOOP_ERROR_NOT_FOUND));
-    }
-    // An answer that is cut off, of an end that was reached.
-    g_auto(World) world = world_new();
-    S3Upload *upload = two_parts(&world);
-    expect_complete(&world, 200, "");
-    expect_complete(&world, 404, ERROR_XML("NoSuchUpload"));
-    expect_head(&world, "7340032");
-    g_assert_true(write_mib(upload, 7, NULL));
-    finish_well(upload);
-}
-
-#define LIST "https://my-bucket.s3.eu-west-1.amazonaws.com/?uploads=&prefix=a%2Fb.log"
-#define LISTED(key, id)                                                                                                \
-    "<Upload><Key>" key "</Key><UploadId>" id "</UploadId><Initiator><ID>x</ID></Initiator></Upload>"
-
-static void expect_lost_begin(World *world) {
-    expect(world,
-           (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .failure = STOOP_ERROR_UNAVAILABLE, .sent = true});
-}
-
-static void expect_list(World *world, int status, const char *answer) {
-    expect(world, (FakeStep){.method = "GET", .url = LIST, .status = status, .answer = answer});
-}
-
-// An upload whose ID was in a lost answer is looked for and ended.
-static void test_lost_begin(void) {
-    g_auto(World) world = world_new();
-    S3Upload *upload = open_upload(&world);
-    expect_lost_begin(&world);
-    expect_begin(&world);
-    expect_part(&world, OBJECT "?partNumber=1&" ID, PART, 403);
-    expect_abort(&world, 204);
-    expect_list(&world, 200,
-                "<ListMultipartUploadsResult><Bucket>my-bucket</Bucket>" LISTED("a/b.log", "l1")
-                    LISTED("a/b.log.gz", "other") "<Upload><UploadId>l2</UploadId><Key>a/b.log</Key></Upload>"
-                                                  "<Upload><Key>a/b.log</Key></Upload></ListMultipartUploadsResult>");
-    expect(&world, (FakeStep){.method = "DELETE", .url = OBJECT "?uploadId=l1", .status = 204});
-    expect(&world, (FakeStep){.method = "DELETE", .url = OBJECT "?uploadId=l2", .status = 404});
-    g_assert_true(write_mib(upload, 7, NULL));
-    g_autofree char *text = finish_badly(upload, STOOP_ERROR_FORBIDDEN);
-    g_assert_null(strstr(text, "left behind"));
-}
-
-static void test_begin_without_id(void) {
-    g_auto(World) world = world_new();
-    S3Upload *upload = open_upload(&world);
-    expect(&world, (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .status = 200, .answer = "<x/>"});
-    expect_list(&world, 403, ERROR_XML("AccessDenied"));
-    g_assert_true(write_mib(upload, 7, NULL));
-    g_autofree char *text = finish_badly(upload, STOOP_ERROR_FAILED);
-    g_assert_true(g_str_has_prefix(text, "an upload without parts may be left behind (AccessDenied: m (403)): "));
-    // Refused: nothing was begun.
-    upload = open_upload(&world);
-    expect(&world, (FakeStep){.method = "POST", .url = OBJECT "?uploads=", .status = 403});
-    g_assert_true(write_mib(upload, 7, NULL));
-    g_free(finish_badly(upload, STOOP_ERROR_FORBIDDEN));
-}
-
-// One that was lost does not stay either when the next one went well.
-static void test_lost_begin_then_well(void) {
-    g_auto(World) world = world_new();
-    S3Upload *upload = open_upload(&world);
-    expect_lost_begin(&world);
-    expect_begin(&world);
-    expect_part(&world, OBJECT "?partNumber=1&" ID, PART, 200);
-    expect_part(&world, OBJECT "?partNumber=2&" ID, MIB, 200);
-    expect_complete(&world, 200, DONE);
-    expect_list(&world, 403, ERROR_XML("AccessDenied")); // best effort
-    g_assert_true(write_mib(upload, 7, NULL));
-    finish_well(upload);
 }
 
 // A cancellation ends the upload, not the taking back.
@@ -599,12 +353,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/s3/damaged", test_damaged);
     g_test_add_func("/s3/receipts", test_receipts);
     g_test_add_func("/s3/refused", test_refused);
-    g_test_add_func("/s3/not-completed", test_not_completed);
-    g_test_add_func("/s3/object-taken-back", test_object_taken_back);
-    g_test_add_func("/s3/other-length", test_other_length);
-    g_test_add_func("/s3/lost-begin", test_lost_begin);
-    g_test_add_func("/s3/begin-without-id", test_begin_without_id);
-    g_test_add_func("/s3/lost-begin-then-well", test_lost_begin_then_well);
     g_test_add_func("/s3/cancelled", test_cancelled);
     g_test_add_func("/s3/abort-before-parts", test_abort_before_parts);
     g_test_add_func("/s3/deadline", test_deadline);
