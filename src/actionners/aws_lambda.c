@@ -85,7 +85,11 @@ const Actionner actionner_aws_lambda = {
                  "202 and 204 are success; an error of the function is a failure with its message. `Event` only hands "
                  "the event over: what the function then does is not seen. `DryRun` needs nothing but the permission. "
                  "What is throttled is tried again; what may have run is not. The event may be 6 MB (`Event`: 1 MB) "
-                 "long.",
+                 "long.\n"
+                 "\n"
+                 "AWS_ENDPOINT_URL_LAMBDA and AWS_ENDPOINT_URL_STS, else AWS_ENDPOINT_URL, name other servers; "
+                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true sets them aside. AWS_CA_BUNDLE names a file of CAs that "
+                 "replace the system's. `limits.action_seconds` bounds how long it may take, else the deadline below.",
              .params = {.size = sizeof(AwsLambdaParams), .rows = aws_lambda_rows},
              .example = "- action: Invoke Lambda function\n"
                         "  actionner: aws:lambda\n"

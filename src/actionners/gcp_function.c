@@ -63,7 +63,8 @@ static bool gcp_function_run(const ActionContext *context, ActionResult *result,
            call_function(context, url, result, error);
 }
 
-static const char *const gcp_function_access[] = {"cloudfunctions.functions.get", "run.routes.invoke", NULL};
+static const char *const gcp_function_access[] = {"cloudfunctions.functions.get", "run.routes.invoke",
+                                                  "cloudfunctions.functions.invoke", NULL};
 
 const Actionner actionner_gcp_function = {
     .info = {.name = "gcp:function",
@@ -71,11 +72,16 @@ const Actionner actionner_gcp_function = {
              .description =
                  "Stoop looks the function's URL up, of either generation, signs in with an ID token for that URL and "
                  "posts the event with its `context`. Any answer from 200 to 299 is a success; else the action fails "
-                 "and tells the end of the answer. A call that may have reached the function is not repeated.\n"
+                 "and tells the end of the answer. A call that may have reached the function is not repeated. "
+                 "`run.routes.invoke` is for functions of the second generation, `cloudfunctions.functions.invoke` for "
+                 "those of the first.\n"
                  "\n"
                  "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, else "
                  "as the metadata server of the machine or pod says; a user's credentials give no ID token. The "
-                 "project is that of GOOGLE_CLOUD_PROJECT, of the key file, or of the machine.",
+                 "project is that of GOOGLE_CLOUD_PROJECT, of the key file, or of the machine. "
+                 "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDFUNCTIONS names another server that is asked for the URL, which "
+                 "may then begin with http:// as well. `limits.action_seconds` bounds how long all of it may take, "
+                 "else the deadline below.",
              .params = {.size = sizeof(GcpFunctionParams), .rows = gcp_function_rows},
              .example = "- action: Call a function\n"
                         "  actionner: gcp:function\n"

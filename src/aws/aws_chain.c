@@ -106,7 +106,7 @@ static Outcome from_profile(Search *search, const char *name, unsigned depth, GE
 static Outcome from_source(Search *search, AwsProfile *profile, const char *name, unsigned depth, GError **error) {
     const char *source = entry(profile, "source_profile"), *place = entry(profile, "credential_source");
     if (source && depth < MAX_SOURCES) {
-        if (g_strcmp0(source, name) == 0)
+        if (strcmp(source, name) == 0)
             return take_keys(search->found, entry(profile, "aws_access_key_id"),
                              entry(profile, "aws_secret_access_key"), entry(profile, "aws_session_token"), "profile")
                        ? FOUND
@@ -153,8 +153,8 @@ static Outcome role_of_profile(Search *search, AwsProfile *profile, const char *
 
 static Outcome from_profile(Search *search, const char *name, unsigned depth, GError **error) {
     g_autoptr(GHashTable) profile = aws_chain_profile(search->client, name);
-    const char *shown = name ? name : aws_env(search->client, "AWS_PROFILE");
-    if (!profile && !shown)
+    bool wanted = depth > 0 || aws_env(search->client, "AWS_PROFILE");
+    if (!profile && !wanted)
         return NOT_HERE;
     Outcome outcome = NOT_HERE;
     if (!profile)
@@ -169,12 +169,13 @@ static Outcome from_profile(Search *search, const char *name, unsigned depth, GE
                             "it uses SSO or credential_process, which a program without a user cannot");
     if (outcome == FOUND)
         return FOUND;
-    g_prefix_error(error, "profile '%s': ", shown ? shown : "default");
+    g_prefix_error(error, "profile '%s': ", name);
     return error && *error ? BROKEN : NOT_HERE;
 }
 
 static Outcome from_shared_files(Search *search, GError **error) {
-    return from_profile(search, NULL, 0, error);
+    const char *name = aws_env(search->client, "AWS_PROFILE");
+    return from_profile(search, name ? name : "default", 0, error);
 }
 
 // --- The machine ---

@@ -61,7 +61,7 @@ typedef struct {
 // 503, 504, throttling in any form. Expired credentials are read anew, once. True for 200 to 299. Else the error is
 // NOT_FOUND, FORBIDDEN, UNAUTHENTICATED, CONFLICT, INVALID, UNAVAILABLE, TIMEOUT, CANCELLED, TOO_LARGE or FAILED with
 // what the service said, "NoSuchBucket: The specified bucket does not exist (404)", and `response` keeps the last
-// answer (status 0: there was none). `sent` (may be NULL): whether an earlier try without an answer may have done it.
+// answer (status 0: there was none). `sent` (may be NULL): set when a try that failed may have done it.
 bool aws_client_request(AwsClient *client, const AwsRequest *request, const AwsCall *call, HttpResponse *response,
                         bool *sent, GError **error);
 

@@ -140,24 +140,19 @@ bool aws_send(AwsClient *client, const AwsRequest *request, const AwsCredentials
 
 // --- Many tries ---
 
+// A server that says 500, 502, 503 or 504 may have done it, or the one behind it.
 static bool answer_may_change(const AwsRequest *request, const HttpResponse *response) {
-    switch (response->status) {
-    case 429:
+    static const int passing[] = {500, 502, 503, 504};
+    bool always = request->repeat == AWS_REPEAT_ALWAYS;
+    if (response->status == 429)
         return true;
-    case 503:
-        return true;
-    case 500:
-    case 502:
-    case 504:
-        return request->repeat == AWS_REPEAT_ALWAYS;
-    default:
-        break;
-    }
+    for (size_t i = 0; always && i < G_N_ELEMENTS(passing); i++)
+        if (response->status == passing[i])
+            return true;
     g_auto(AwsProblem) problem = {0};
     if (response->status < 400 || !aws_problem_read(buf_text(&response->body), response->body.len, &problem))
         return false;
-    return is_throttled(problem.code) ||
-           (request->repeat == AWS_REPEAT_ALWAYS && g_strcmp0(problem.code, "RequestTimeout") == 0);
+    return is_throttled(problem.code) || (always && g_strcmp0(problem.code, "RequestTimeout") == 0);
 }
 
 static bool may_try_again(const AwsRequest *request, const HttpResponse *response, const GError *failure) {

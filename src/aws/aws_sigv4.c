@@ -68,6 +68,18 @@ typedef struct {
     size_t host_len, path_len, query_len;
 } UrlParts;
 
+// How much of the authority is sent as Host: libcurl leaves out the port that the scheme has anyway, and a lone colon.
+static size_t sent_host_len(const char *url, const char *host, size_t len) {
+    const char *colon = memrchr(host, ':', len), *bracket = memrchr(host, ']', len);
+    if (!colon || (bracket && colon < bracket))
+        return len;
+    size_t before = (size_t)(colon - host), digits = len - before - 1;
+    bool tls = g_ascii_strncasecmp(url, "https:", 6) == 0;
+    const char *own = tls ? "443" : "80";
+    bool is_default = digits == strlen(own) && memcmp(colon + 1, own, digits) == 0;
+    return digits == 0 || is_default ? before : len;
+}
+
 static bool split_url(const char *url, UrlParts *parts, GError **error) {
     const char *host = strstr(url, "://");
     host = host ? host + 3 : url;
@@ -79,7 +91,7 @@ static bool split_url(const char *url, UrlParts *parts, GError **error) {
     const char *query = strchr(end, '?');
     *parts = (UrlParts){
         .host = host,
-        .host_len = (size_t)(end - host),
+        .host_len = sent_host_len(url, host, (size_t)(end - host)),
         .path = end,
         .path_len = query ? (size_t)(query - end) : strlen(end),
         .query = query ? query + 1 : "",

@@ -104,6 +104,7 @@ static bool has_dot_part(const char *key) {
 void s3_object_clear(S3Object *object) {
     g_clear_pointer(&object->region, g_free);
     g_clear_pointer(&object->url, g_free);
+    g_clear_pointer(&object->bucket_url, g_free);
 }
 
 static bool check_names(const char *bucket, const char *key, GError **error) {
@@ -135,6 +136,7 @@ bool s3_object_init(S3Client *client, const char *bucket, const char *key, const
         g_string_printf(url, "https://%s.%s", bucket, endpoint + strlen("https://"));
     else
         g_string_printf(url, "%s/%s", endpoint, bucket);
+    made.bucket_url = g_strconcat(url->str, "/", NULL);
     append_key(url, key);
     made.url = g_strdup(url->str);
     *object = made;
@@ -144,7 +146,9 @@ bool s3_object_init(S3Client *client, const char *bucket, const char *key, const
 
 bool s3_request(const S3Object *object, const S3Request *request, const AwsCall *call, HttpResponse *response,
                 bool *sent, GError **error) {
-    g_autofree char *url = request->query ? g_strconcat(object->url, "?", request->query, NULL) : g_strdup(object->url);
+    const char *query = request->query;
+    g_autofree char *url =
+        g_strconcat(request->of_bucket ? object->bucket_url : object->url, query ? "?" : "", query, NULL);
     AwsRequest aws = {
         .service = "s3",
         .region = object->region,

@@ -36,8 +36,8 @@ bool s3_bucket_is_valid(const char *bucket);
 typedef struct {
     AwsClient *aws; // borrowed
     char *region;
-    char *url;   // of the object, escaped
-    bool amazon; // takes Amazon's checksums; other servers get Content-MD5
+    char *url, *bucket_url; // of the object, escaped; of its bucket, with a slash at its end
+    bool amazon;            // takes Amazon's checksums; other servers get Content-MD5
 } S3Object;
 void s3_object_clear(S3Object *object);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(S3Object, s3_object_clear)
@@ -46,8 +46,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(S3Object, s3_object_clear)
 bool s3_object_init(S3Client *client, const char *bucket, const char *key, const char *region, const AwsCall *call,
                     S3Object *object, GError **error);
 
-// One signed request on the object. `query` escaped ("uploads="), NULL for none; `headers` as in AwsRequest.
+// One signed request on the object, or with `of_bucket` on its bucket. `query` escaped ("uploads="), NULL for none;
+// `headers` as in AwsRequest.
 typedef struct {
+    bool of_bucket;
     const char *method, *query;
     const char *const *headers;
     const char *body;

@@ -21,12 +21,52 @@ char *s3_parts_complete_body(const S3Part *parts, unsigned count, bool checksums
     return g_string_free(body, FALSE);
 }
 
+static bool is_upload_id(const char *id) {
+    return id && *id && strlen(id) <= 2048;
+}
+
 char *s3_parts_read_upload_id(const char *xml, size_t len, GError **error) {
     g_autofree char *id = aws_xml_text(xml, len, "InitiateMultipartUploadResult/UploadId");
-    if (id && *id && strlen(id) <= 2048)
+    if (is_upload_id(id))
         return g_steal_pointer(&id);
     g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the answer has no upload ID");
     return NULL;
+}
+
+typedef struct {
+    const char *key;
+    char *found_key, *found_id; // of the upload that is being read
+    GPtrArray *ids;
+} UploadSearch;
+
+static bool see_upload(const char *path, const char *text, void *user) {
+    static const char root[] = "ListMultipartUploadsResult/Upload";
+    UploadSearch *search = user;
+    if (strncmp(path, root, strlen(root)) != 0)
+        return true;
+    const char *rest = path + strlen(root);
+    if (strcmp(rest, "/Key") == 0) {
+        g_free(search->found_key);
+        search->found_key = g_strdup(text);
+    } else if (strcmp(rest, "/UploadId") == 0) {
+        g_free(search->found_id);
+        search->found_id = g_strdup(text);
+    } else if (*rest == '\0') {
+        bool ours = g_strcmp0(search->found_key, search->key) == 0 && is_upload_id(search->found_id);
+        if (ours)
+            g_ptr_array_add(search->ids, g_steal_pointer(&search->found_id));
+        g_clear_pointer(&search->found_key, g_free);
+        g_clear_pointer(&search->found_id, g_free);
+    }
+    return true;
+}
+
+GPtrArray *s3_parts_read_uploads(const char *xml, size_t len, const char *key) {
+    UploadSearch search = {.key = key, .ids = g_ptr_array_new_with_free_func(g_free)};
+    aws_xml_read(xml, len, see_upload, &search, NULL);
+    g_free(search.found_key);
+    g_free(search.found_id);
+    return search.ids;
 }
 
 static bool see_root(const char *path, const char *text, void *user) {
@@ -43,6 +83,7 @@ bool s3_parts_read_completed(const char *xml, size_t len, bool *again, GError **
         return true;
     g_auto(AwsProblem) problem = {0};
     if (!aws_problem_read(xml, len, &problem)) {
+        *again = true; // it says nothing: asked again, the server tells what became of it
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the end of the upload was not confirmed%s%s",
                     broken ? ": " : "", broken ? broken->message : "");
         return false;

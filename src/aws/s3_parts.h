@@ -17,6 +17,9 @@ char *s3_parts_complete_body(const S3Part *parts, unsigned count, bool checksums
 // The upload's ID in the answer to CreateMultipartUpload (g_free); NULL and an error when there is none.
 char *s3_parts_read_upload_id(const char *xml, size_t len, GError **error);
 
+// The IDs of the uploads of just this key in the answer to ListMultipartUploads; empty when it is none. Caller frees.
+GPtrArray *s3_parts_read_uploads(const char *xml, size_t len, const char *key);
+
 // Reads the answer to CompleteMultipartUpload, which may be an error in spite of its 200: true when the object is
-// there. `again`: the server asks to try again.
+// there. `again`: the server asks to try again, or says nothing.
 bool s3_parts_read_completed(const char *xml, size_t len, bool *again, GError **error);

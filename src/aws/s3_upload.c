@@ -1,6 +1,7 @@
 #include "aws/s3_upload.h"
 
 #include "aws/s3_parts.h"
+#include "aws/s3_undo.h"
 #include "base/error.h"
 #include "base/thread.h"
 #include "net/http_client.h"
@@ -30,6 +31,8 @@ struct S3Upload {
     bool has_sender;
     pthread_t sender;
     char *id;      // of the upload in parts; NULL: not begun
+    bool lost;     // an upload may have been begun whose ID is not known
+    bool maybe;    // an object may be there, though nobody has confirmed that it is what was sent
     Buf sending;   // the part on its way
     GArray *parts; // S3Part, those that the server has
     GError *failure;
@@ -163,8 +166,9 @@ static bool matches(const S3Upload *upload, const BodySums *sums, const Receipt 
     return !etag_is_md5(upload, receipt) || g_ascii_strcasecmp(receipt->etag, sums->part.etag) == 0;
 }
 
-// Sends what stands in `sending`, until the server confirms just that.
-static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums *sums, GError **error) {
+// Sends what stands in `sending`, until the server confirms just that. `maybe`: it failed, but the server may have
+// taken it.
+static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums *sums, bool *maybe, GError **error) {
     if (!sum_up(upload, &upload->sending, sums, error))
         return false;
     g_autoptr(GPtrArray) headers = g_ptr_array_new();
@@ -186,10 +190,12 @@ static bool put(S3Upload *upload, const char *query, bool with_headers, BodySums
         };
         AwsCall call = upload_call(upload);
         g_auto(HttpResponse) response = {0};
-        if (!s3_request(&upload->object, &request, &call, &response, NULL, error))
+        if (!s3_request(&upload->object, &request, &call, &response, maybe, error))
             return false;
-        if (!matches(upload, sums, &receipt))
+        if (!matches(upload, sums, &receipt)) {
+            *maybe = true;
             continue;
+        }
         if (*receipt.etag)
             g_strlcpy(sums->part.etag, receipt.etag, sizeof sums->part.etag);
         return true;
@@ -208,8 +214,11 @@ static bool begin_parts(S3Upload *upload, GError **error) {
     S3Request request = {.method = "POST", .query = "uploads=", .headers = (const char *const *)headers->pdata};
     AwsCall call = upload_call(upload);
     g_auto(HttpResponse) response = {0};
-    if (s3_request(&upload->object, &request, &call, &response, NULL, error))
+    // A try whose answer was lost may have begun one, too.
+    bool answered = s3_request(&upload->object, &request, &call, &response, &upload->lost, error);
+    if (answered)
         upload->id = s3_parts_read_upload_id(buf_text(&response.body), response.body.len, error);
+    upload->lost = upload->lost || (answered && !upload->id);
     return upload->id != NULL;
 }
 
@@ -229,7 +238,8 @@ static bool send_part(S3Upload *upload, GError **error) {
     g_autofree char *before = g_strdup_printf("partNumber=%u&", number);
     g_autofree char *query = part_query(upload, before);
     g_auto(BodySums) sums = {0};
-    if (!put(upload, query, false, &sums, error)) {
+    bool maybe = false; // goes with the upload
+    if (!put(upload, query, false, &sums, &maybe, error)) {
         g_prefix_error(error, "part %u: ", number);
         return false;
     }
@@ -306,11 +316,22 @@ bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **er
 
 // --- The end ---
 
+static void take_length(const char *name, const char *value, void *header_user) {
+    guint64 *length = header_user;
+    if (g_ascii_strcasecmp(name, "Content-Length") == 0 &&
+        !g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT64, length, NULL))
+        *length = G_MAXUINT64;
+}
+
+// Whether the object is there, as long as what was sent.
 static bool object_exists(S3Upload *upload) {
-    S3Request request = {.method = "HEAD"};
+    guint64 sent = 0, length = G_MAXUINT64;
+    for (guint i = 0; i < upload->parts->len; i++)
+        sent += g_array_index(upload->parts, S3Part, i).size;
+    S3Request request = {.method = "HEAD", .on_header = take_length, .header_user = &length};
     AwsCall call = upload_call(upload);
     g_auto(HttpResponse) response = {0};
-    return s3_request(&upload->object, &request, &call, &response, NULL, NULL);
+    return s3_request(&upload->object, &request, &call, &response, NULL, NULL) && length == sent;
 }
 
 typedef enum { COMPLETED, COMPLETE_AGAIN, COMPLETE_FAILED } Completion;
@@ -335,10 +356,9 @@ static Completion complete_once(S3Upload *upload, bool *uncertain, GError **erro
 }
 
 static bool complete(S3Upload *upload, GError **error) {
-    bool uncertain = false;
     for (unsigned try = 1;; try++) {
         g_autoptr(GError) failure = NULL;
-        Completion completion = complete_once(upload, &uncertain, &failure);
+        Completion completion = complete_once(upload, &upload->maybe, &failure);
         if (completion == COMPLETED)
             return true;
         if (completion == COMPLETE_FAILED || try == COMPLETE_TRIES) {
@@ -348,19 +368,18 @@ static bool complete(S3Upload *upload, GError **error) {
     }
 }
 
-static bool take_back(S3Upload *upload, GError **error) {
-    if (!upload->id)
-        return true;
-    g_autofree char *query = part_query(upload, "");
-    S3Request request = {.method = "DELETE", .query = query};
+// `whole`: nothing but what was begun and lost on the way, as the object is confirmed. What is left behind in spite of
+// it; NULL: nothing. g_free.
+static char *take_back(S3Upload *upload, bool whole) {
+    settle(upload, NULL);
+    S3Undo undo = {
+        .upload_id = whole ? NULL : upload->id,
+        .lost_key = upload->lost ? upload->key : NULL,
+        .object = !whole && upload->maybe,
+    };
     // Also when everything else is over: what is left behind costs money until somebody finds it.
     AwsCall call = {.deadline_us = clock_monotonic_us(upload->clock) + ABORT_US};
-    g_auto(HttpResponse) response = {0};
-    g_autoptr(GError) failure = NULL;
-    if (s3_request(&upload->object, &request, &call, &response, NULL, &failure) || response.status == 404)
-        return true;
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return false;
+    return s3_undo(&upload->object, &undo, &call);
 }
 
 static bool send_rest(S3Upload *upload, GError **error) {
@@ -373,7 +392,7 @@ static bool send_rest(S3Upload *upload, GError **error) {
     hand_over(upload);
     if (!upload->id) {
         g_auto(BodySums) sums = {0};
-        return put(upload, NULL, true, &sums, error);
+        return put(upload, NULL, true, &sums, &upload->maybe, error);
     }
     return send_part(upload, error) && complete(upload, error);
 }
@@ -382,12 +401,13 @@ bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
     GError *failure = NULL;
     bool ok = send_rest(upload, &failure);
     if (ok) {
+        g_free(take_back(upload, true));
         *location = g_strdup_printf("s3://%s/%s", upload->bucket, upload->key);
     } else {
-        g_autoptr(GError) left = NULL;
+        g_autofree char *left = take_back(upload, false);
         g_prefix_error(&failure, "s3://%s/%s: ", upload->bucket, upload->key);
-        if (!take_back(upload, &left))
-            g_prefix_error(&failure, "parts are left behind (%s): ", left->message);
+        if (left)
+            g_prefix_error(&failure, "%s: ", left);
         g_propagate_error(error, failure);
     }
     upload_free(upload);
@@ -397,7 +417,6 @@ bool s3_upload_finish(S3Upload *upload, char **location, GError **error) {
 void s3_upload_abort(S3Upload *upload) {
     if (!upload)
         return;
-    settle(upload, NULL);
-    take_back(upload, NULL);
+    g_free(take_back(upload, false));
     upload_free(upload);
 }

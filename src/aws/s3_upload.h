@@ -25,8 +25,9 @@ S3Upload *s3_upload_open(S3Client *client, const S3UploadOptions *options, GErro
 bool s3_upload_write(S3Upload *upload, const char *data, size_t len, GError **error);
 
 // True when the server has the whole object. `location`: "s3://bucket/key" (g_free). The upload is gone either way; on
-// failure its parts were taken back, which takes at most 10 s beyond the deadline; the error says so when they could
-// not be.
+// failure its parts were taken back, and the object where it may be there; that takes at most 10 s beyond the deadline.
+// The error says so when they could not be. Uploads that an answer which was lost had begun are looked for, and ended,
+// in the same time.
 bool s3_upload_finish(S3Upload *upload, char **location, GError **error);
 
 // Takes back what was sent, within 10 s of the end of the part under way (its deadline, or the cancellation), also when

@@ -144,8 +144,8 @@ static bool may_repeat(const GcpRequest *request, bool answered, const HttpRespo
     if (answered) {
         if (response->status >= 500)
             *uncertain = true;
-        bool refused = response->status == 429;
-        return is_worth_another_try(response->status) && (!request->once || refused);
+        // Of a function also 429 may be its own word, after it did something.
+        return is_worth_another_try(response->status) && !request->once;
     }
     if (!stoop_error_is_retryable(failure))
         return false;
@@ -204,11 +204,13 @@ bool gcp_request(GcpClient *client, const GcpRequest *request, const GcpCall *ca
             return false;
         if (gcp_send(client, request, token, false, call, response, uncertain, &failure))
             return true;
-        if (round > 0 || !token || response->status != 401) {
+        bool refused = token && response->status == 401;
+        if (refused)
+            gcp_forget_tokens(client);
+        if (round > 0 || !refused || request->once) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
         }
-        gcp_forget_tokens(client);
         http_response_clear(response);
         *response = (HttpResponse){0};
     }

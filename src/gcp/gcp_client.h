@@ -56,17 +56,17 @@ typedef struct {
     size_t body_len;
     GcpAuth auth;
     const char *audience; // GCP_IDENTITY
-    bool once;            // doing it twice is not doing it once: repeated only where it cannot have been done
+    bool once;            // doing it twice is not doing it once: repeated only where nothing was sent
     size_t max_response;  // 0: 1 MiB
     void (*on_header)(const char *name, const char *value, void *header_user); // of every try; may be NULL
     void *header_user;
 } GcpRequest;
 
 // Signs and sends it, and tries again with backoff and jitter within the deadline: broken connections, 408, 429, 500,
-// 502, 503, 504. After a 401 the token is asked for anew, once. True for 200 to 299. Else the error is NOT_FOUND,
-// FORBIDDEN, UNAUTHENTICATED, CONFLICT (409, 412), INVALID, UNAVAILABLE, TIMEOUT, CANCELLED, TOO_LARGE or FAILED with
-// what Google says; `response` is filled where an answer came. `uncertain` (may be NULL) tells that a try before the
-// last may have been acted on.
+// 502, 503, 504. After a 401 the token is forgotten, and asked for anew, once. True for 200 to 299. Else the error is
+// NOT_FOUND, FORBIDDEN, UNAUTHENTICATED, CONFLICT (409, 412), INVALID, UNAVAILABLE, TIMEOUT, CANCELLED, TOO_LARGE or
+// FAILED with what Google says; `response` is filled where an answer came. `uncertain` (may be NULL) tells that a try
+// before the last may have been acted on.
 bool gcp_request(GcpClient *client, const GcpRequest *request, const GcpCall *call, HttpResponse *response,
                  bool *uncertain, GError **error);
 

@@ -27,6 +27,8 @@ struct GcsUpload {
     uint64_t held;   // so many bytes the server has: `start` to the end of `part`
     uint32_t crc32c; // of everything
     bool done, failed;
+    // An object may be there, though nobody has confirmed that it is what was sent.
+    bool maybe;
 };
 
 static void upload_free(GcsUpload *upload) {
@@ -243,13 +245,16 @@ static bool put(GcsUpload *upload, bool last, bool ask, bool *again, int64_t *re
     bool done = gcp_request(upload->client, &request, &upload->call, &response, NULL, &failure);
     if (done) {
         upload->done = true;
+        upload->maybe = !last || !compare(upload, &response, error);
         if (last)
-            return compare(upload, &response, error);
+            return !upload->maybe;
         g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the server ended the upload before its end");
         return false;
     }
     if (response.status == 308)
         return take_range(upload, reply.range, error);
+    if (last && (response.status ? response.status >= 500 : response.sent))
+        upload->maybe = true;
     *again = stoop_error_is(failure, STOOP_ERROR_UNAVAILABLE);
     *retry_after_us = response.retry_after_us;
     g_propagate_error(error, g_steal_pointer(&failure));
@@ -316,24 +321,56 @@ bool gcs_upload_write(GcsUpload *upload, const char *data, size_t len, GError **
     return true;
 }
 
+// --- The end ---
+
+// 499, "the client closed the request", says that it is over and has become no object.
+static bool end_session(GcsUpload *upload, const GcpCall *call) {
+    GcpRequest request = {.method = "DELETE", .url = upload->session};
+    g_auto(HttpResponse) response = {0};
+    gcp_request(upload->client, &request, call, &response, NULL, NULL);
+    return response.status == 499;
+}
+
+// True when it is gone, also when it was not there.
+static bool delete_object(GcsUpload *upload, const GcpCall *call, GError **error) {
+    g_autoptr(GString) url = g_string_new(upload->base);
+    g_string_append_printf(url, "/storage/v1/b/%s/o/", upload->bucket);
+    http_append_escaped(url, upload->name);
+    GcpRequest request = {.method = "DELETE", .url = url->str, .auth = upload->auth};
+    g_auto(HttpResponse) response = {0};
+    g_autoptr(GError) failure = NULL;
+    if (gcp_request(upload->client, &request, call, &response, NULL, &failure) || response.status == 404)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+// False with an error when the object may be there in spite of it.
+static bool take_back(GcsUpload *upload, GError **error) {
+    // A time of its own, and no cancellation.
+    GcpCall call = {.deadline_us = clock_monotonic_us(upload->client->clock) + ABORT_US};
+    if (upload->session && !upload->done && end_session(upload, &call))
+        return true;
+    return !upload->maybe || delete_object(upload, &call, error);
+}
+
 bool gcs_upload_finish(GcsUpload *upload, GError **error) {
+    GError *failure = NULL;
     if (upload->failed)
-        g_set_error_literal(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload had failed before");
-    if (upload->failed || !send_part(upload, true, error)) {
-        gcs_upload_abort(upload);
-        return false;
-    }
+        g_set_error_literal(&failure, STOOP_ERROR, STOOP_ERROR_FAILED, "the upload had failed before");
+    else
+        send_part(upload, true, &failure);
+    g_autoptr(GError) left = NULL;
+    if (failure && !take_back(upload, &left))
+        g_prefix_error(&failure, "the object may be there (%s): ", left->message);
     upload_free(upload);
-    return true;
+    if (!failure)
+        return true;
+    g_propagate_error(error, failure);
+    return false;
 }
 
 void gcs_upload_abort(GcsUpload *upload) {
-    if (upload->session && !upload->done) {
-        // A time of its own, and no cancellation. The server says 499: "the client closed the request".
-        GcpCall call = {.deadline_us = clock_monotonic_us(upload->client->clock) + ABORT_US};
-        GcpRequest request = {.method = "DELETE", .url = upload->session};
-        g_auto(HttpResponse) response = {0};
-        gcp_request(upload->client, &request, &call, &response, NULL, NULL);
-    }
+    take_back(upload, NULL);
     upload_free(upload);
 }

@@ -17,9 +17,10 @@ typedef struct GcsUpload GcsUpload;
 GcsUpload *gcs_upload_begin(GcpClient *client, const GcsObject *object, const GcpCall *call, GError **error);
 // After a failure only gcs_upload_abort is left.
 bool gcs_upload_write(GcsUpload *upload, const char *data, size_t len, GError **error);
-// True when the server confirmed the whole object. The upload is gone either way; on failure nothing is left behind.
+// True when the server confirmed the whole object. The upload is gone either way; on failure nothing is
+// left behind, or the error says so.
 bool gcs_upload_finish(GcsUpload *upload, GError **error);
-// Gives up: takes back what was sent. The upload is gone.
+// Gives up: takes back what was sent, also an object that may be there. The upload is gone.
 void gcs_upload_abort(GcsUpload *upload);
 
 // Whether this can be the name of a bucket.

@@ -24,7 +24,8 @@ static const ParamRow aws_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const aws_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
+static const char *const aws_s3_access[] = {"s3:PutObject",    "s3:AbortMultipartUpload",       "s3:GetObject",
+                                            "s3:DeleteObject", "s3:ListBucketMultipartUploads", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -48,13 +49,22 @@ const Output output_aws_s3 = {
     .info = {.name = "aws:s3",
              .summary = "Stores the artifact in an AWS S3 bucket.",
              .description =
-                 "Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
-                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
-                 "failed upload is "
-                 "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
-                 "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
-                 "server has confirmed the whole object. Stoop signs in as for `aws:lambda`. With a key of KMS, "
-                 "parts need the permissions of the key (`kms:GenerateDataKey`, `kms:Decrypt`).",
+                 "Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums that "
+                 "the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
+                 "failed upload is taken back, so that no part is left behind. If Stoop itself is killed, parts "
+                 "stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that "
+                 "the server has confirmed the whole object; where that answer is lost, Stoop looks whether the "
+                 "object is there, as long as what was sent, which is what `s3:GetObject` is for. An object that "
+                 "was not confirmed, and may be there, is deleted with `s3:DeleteObject`. Where the answer to the "
+                 "begin of an upload in parts is lost, Stoop looks for it with `s3:ListBucketMultipartUploads` and "
+                 "ends it. With a key of KMS, parts need the permissions of the key (`kms:GenerateDataKey`, "
+                 "`kms:Decrypt`).\n"
+                 "\n"
+                 "Stoop signs in as for `aws:lambda`. Buckets are part of the host's name, or of the path where "
+                 "their name cannot be (dots, capitals) and with a server that AWS_ENDPOINT_URL_S3, else "
+                 "AWS_ENDPOINT_URL, names; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true sets both aside. AWS_CA_BUNDLE "
+                 "names a file of CAs that replace the system's. `limits.artifact_bytes` (1 GiB by default) bounds "
+                 "what goes up, `limits.action_seconds` how long it may take.",
              .params = {.size = sizeof(AwsS3Params), .rows = aws_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: aws:s3\n"

@@ -22,7 +22,7 @@ static const ParamRow gcp_gcs_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const gcp_gcs_access[] = {"storage.objects.create", NULL};
+static const char *const gcp_gcs_access[] = {"storage.objects.create", "storage.objects.delete", NULL};
 
 struct OutputStream {
     GcsUpload *upload;
@@ -77,13 +77,15 @@ const Output output_gcp_gcs = {
              .description =
                  "Goes up in chunks of 8 MiB of a resumable upload, each going on where the server says that it "
                  "stands after a failure. In the end the size and the CRC32C that the server has are compared with "
-                 "what was sent; up to 8 MiB it knows the checksums before and refuses anything else. A failed upload "
-                 "is taken back; should Stoop itself be killed, the server forgets it within a week. An object of "
-                 "the same name is replaced only with `storage.objects.delete`.\n"
+                 "what was sent; up to 8 MiB it knows the checksums before and refuses anything else. A failed "
+                 "upload is taken back; should Stoop itself be killed, the server forgets it within a week. An "
+                 "object that was not confirmed, and may be there, is deleted with `storage.objects.delete`, which "
+                 "replacing an object of the same name needs as well.\n"
                  "\n"
-                 "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, else "
-                 "as the metadata server of the machine or pod says. STORAGE_EMULATOR_HOST names another server, "
-                 "which is asked without signing in.",
+                 "Stoop signs in with the key file of `gcp.credentials_path` or GOOGLE_APPLICATION_CREDENTIALS, "
+                 "else as the metadata server of the machine or pod says. STORAGE_EMULATOR_HOST names another "
+                 "server, which is asked without signing in. `limits.artifact_bytes` (1 GiB by default) bounds "
+                 "what goes up, `limits.action_seconds` how long it may take.",
              .params = {.size = sizeof(GcpGcsParams), .rows = gcp_gcs_rows},
              .example = "output:\n"
                         "  target: gcp:gcs\n"

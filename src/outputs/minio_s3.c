@@ -21,7 +21,8 @@ static const ParamRow minio_s3_rows[] = {
     PARAM_ROW_END,
 };
 
-static const char *const minio_s3_access[] = {"s3:PutObject", "s3:AbortMultipartUpload", NULL};
+static const char *const minio_s3_access[] = {"s3:PutObject",    "s3:AbortMultipartUpload",       "s3:GetObject",
+                                              "s3:DeleteObject", "s3:ListBucketMultipartUploads", NULL};
 
 // Rows against each other.
 static char *check(const void *params) {
@@ -46,13 +47,20 @@ const Output output_minio_s3 = {
     .info = {.name = "minio:s3",
              .summary = "Stores the artifact in a bucket of MinIO or another server that speaks S3.",
              .description =
-                 "The server and its keys stand in the configuration, under `minio:`; buckets are part of the path. "
-                 "Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
-                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried again; a "
-                 "failed upload is "
-                 "taken back, so that no part is left behind. If Stoop itself is killed, parts stay: give "
-                 "the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success means that the "
-                 "server has confirmed the whole object.",
+                 "The server and its keys stand in the configuration, under `minio:`; buckets are part of the "
+                 "path. Up to 6 MiB go up in one request, more in parts of 6 MiB and longer, each with checksums "
+                 "that the server verifies, and what it answers is compared; at most 360 GiB. Parts are tried "
+                 "again; a failed upload is taken back, so that no part is left behind. If Stoop itself is killed, "
+                 "parts stay: give the bucket a lifecycle rule with `AbortIncompleteMultipartUpload`. Success "
+                 "means that the server has confirmed the whole object; where that answer is lost, Stoop looks "
+                 "whether the object is there, as long as what was sent, which is what `s3:GetObject` is for. An "
+                 "object that was not confirmed, and may be there, is deleted with `s3:DeleteObject`. Where the "
+                 "answer to the begin of an upload in parts is lost, Stoop looks for it with "
+                 "`s3:ListBucketMultipartUploads` and ends it.\n"
+                 "\n"
+                 "AWS_CA_BUNDLE names a file of CAs that replace the system's; other variables of AWS do not count "
+                 "here. `limits.artifact_bytes` (1 GiB by default) bounds what goes up, `limits.action_seconds` "
+                 "how long it may take.",
              .params = {.size = sizeof(MinioS3Params), .rows = minio_s3_rows, .check = check},
              .example = "output:\n"
                         "  target: minio:s3\n"

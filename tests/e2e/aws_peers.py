@@ -196,7 +196,9 @@ class AwsPeer:
         for name, value in headers.items():
             if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
                 handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
+        # The answer to HEAD tells the length of what it does not send.
+        length = headers.get("Content-Length") if handler.command == "HEAD" else None
+        handler.send_header("Content-Length", length or str(len(body)))
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(body)

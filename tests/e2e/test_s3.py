@@ -115,6 +115,32 @@ class Aws(S3Case):
         self.assertEqual(len(tries), 7)
         self.assertEqual(len(ended), 1)
 
+    def test_a_begin_whose_answer_is_lost_leaves_no_upload(self):
+        wanted, begun = self.big_pod(), []
+
+        def late(request):
+            if request.method == "POST" and request.query.startswith("uploads") and not begun:
+                begun.append(request)
+                raise Cut()
+        self.peer.late = late
+        self.assertResult(self.run_output(self.server()), "success")
+        key, _ = self.the_object()
+        self.assertEqual(hashlib.sha256(self.peer.get(BUCKET, key)).hexdigest(), wanted)
+        self.assertEqual(len(begun), 1)
+        self.assertEqual(self.peer.uploads(BUCKET), [])
+        self.assertEqual(self.peer.complaints, [])
+
+    def test_an_object_that_is_never_confirmed_does_not_stay(self):
+        self.big_pod(65536)
+
+        def late(request):
+            if request.method == "PUT":
+                raise Cut()
+        self.peer.late = late
+        self.assertResult(self.run_output(self.server()), "failure")
+        self.assertEqual(len(self.peer.came("DELETE")), 1)
+        self.assertNothingLeft()
+
     def test_a_refused_part_leaves_nothing(self):
         self.big_pod()
         self.peer.trouble = lambda r: (403, error("AccessDenied")) if "partNumber=2" in r.query else None

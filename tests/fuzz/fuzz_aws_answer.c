@@ -31,6 +31,10 @@ static void fuzz_parts(const char *text, size_t len) {
     if (!id == !error)
         abort();
     g_clear_error(&error);
+    g_autoptr(GPtrArray) ids = s3_parts_read_uploads(text, len, "k");
+    for (guint i = 0; i < ids->len; i++)
+        if (!*(const char *)ids->pdata[i])
+            abort();
     bool again = false;
     if (s3_parts_read_completed(text, len, &again, &error) == (error != NULL))
         abort();

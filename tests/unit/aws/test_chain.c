@@ -187,6 +187,120 @@ static void test_profile(void) {
     g_rmdir(folder);
 }
 
+// A shared file of configuration in a folder of its own; the profile "default" unless AWS_PROFILE says otherwise.
+typedef struct {
+    FakeAws *fake;
+    char *folder, *config, *token;
+} Profiles;
+
+static Profiles profiles_new(const char *text) {
+    Profiles files = {.fake = fake_aws_new(), .folder = g_dir_make_tmp("stoop-aws-XXXXXX", NULL)};
+    files.config = g_build_filename(files.folder, "config", NULL);
+    files.token = g_build_filename(files.folder, "token", NULL);
+    g_assert_true(g_file_set_contents(files.token, "tok.e.n\n", -1, NULL));
+    g_autoptr(GString) whole = g_string_new(text);
+    g_string_replace(whole, "$TOKEN", files.token, 0);
+    g_assert_true(g_file_set_contents(files.config, whole->str, -1, NULL));
+    fake_aws_set(files.fake, "AWS_CONFIG_FILE", files.config);
+    fake_aws_set(files.fake, "AWS_REGION", "eu-west-1");
+    return files;
+}
+
+static void profiles_clear(Profiles *files) {
+    g_unlink(files->config);
+    g_unlink(files->token);
+    g_rmdir(files->folder);
+    g_free(files->config);
+    g_free(files->token);
+    g_free(files->folder);
+    fake_aws_free(files->fake);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Profiles, profiles_clear)
+
+static void expect_assumed(Profiles *files, const char *header, const char *body) {
+    fake_aws_expect(files->fake, (FakeStep){.method = "POST",
+                                            .url = STS,
+                                            .headers = {header},
+                                            .body = body,
+                                            .status = 200,
+                                            .answer = STS_KEYS("AssumeRole", "ASIAP", "2026-01-01T01:00:00Z")});
+}
+
+static void assert_profile_key(Profiles *files, const char *key) {
+    AwsClientOptions options = fake_aws_options(files->fake);
+    g_autoptr(AwsClient) client = client_of(files->fake, &options);
+    assert_key(files->fake, client, key, "profile");
+}
+
+// A profile that is its own source has keys and a role, which is assumed once.
+static void test_own_source(void) {
+    g_auto(Profiles) files = profiles_new("[default]\nrole_arn=R\nsource_profile=default\naws_access_key_id=AKD\n"
+                                          "aws_secret_access_key=s\n[profile foo]\nrole_arn=F\nsource_profile=foo\n"
+                                          "aws_access_key_id=AKF\naws_secret_access_key=s\n");
+    expect_assumed(&files, "Authorization: AWS4-HMAC-SHA256 Credential=AKD/*", NULL);
+    assert_profile_key(&files, "ASIAP");
+    fake_aws_set(files.fake, "AWS_PROFILE", "foo");
+    expect_assumed(&files, "Authorization: AWS4-HMAC-SHA256 Credential=AKF/*", NULL);
+    assert_profile_key(&files, "ASIAP");
+}
+
+#define ASSUME "Action=AssumeRole&Version=2011-06-15&RoleArn=R&RoleSessionName="
+
+static void test_credential_source(void) {
+    g_auto(Profiles) files =
+        profiles_new("[default]\nrole_arn=R\ncredential_source=Ec2InstanceMetadata\nexternal_id=e&x\n"
+                     "role_session_name=mine\n[profile pod]\nrole_arn=R\ncredential_source=EcsContainer\n"
+                     "[profile odd]\nrole_arn=R\ncredential_source=Elsewhere\n");
+    expect_instance(files.fake, JSON_KEYS("ASIA1", "2026-01-01T01:00:00Z"));
+    expect_assumed(&files, "Authorization: AWS4-HMAC-SHA256 Credential=ASIA1/*", ASSUME "mine&ExternalId=e%26x");
+    assert_profile_key(&files, "ASIAP");
+    fake_aws_set(files.fake, "AWS_PROFILE", "pod");
+    fake_aws_set(files.fake, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x");
+    fake_aws_expect(files.fake, (FakeStep){.method = "GET",
+                                           .url = "http://169.254.170.2/v2/x",
+                                           .status = 200,
+                                           .answer = JSON_KEYS("ASIAPOD", "2026-01-01T06:00:00Z")});
+    expect_assumed(&files, "Authorization: AWS4-HMAC-SHA256 Credential=ASIAPOD/*", ASSUME "stoop");
+    assert_profile_key(&files, "ASIAP");
+    fake_aws_set(files.fake, "AWS_PROFILE", "odd");
+    AwsClientOptions options = fake_aws_options(files.fake);
+    g_autoptr(AwsClient) odd = client_of(files.fake, &options);
+    assert_none(files.fake, odd, "without a source_profile or credential_source");
+}
+
+static void test_profile_token(void) {
+    g_auto(Profiles) files = profiles_new("[default]\nrole_arn=R\nweb_identity_token_file=$TOKEN\n");
+    fake_aws_expect(files.fake,
+                    (FakeStep){.method = "POST",
+                               .url = STS,
+                               .headers = {"!Authorization:"},
+                               .body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=R&"
+                                       "RoleSessionName=stoop&WebIdentityToken=tok.e.n",
+                               .status = 200,
+                               .answer = STS_KEYS("AssumeRoleWithWebIdentity", "ASIAWEB", "2026-01-01T01:00:00Z")});
+    AwsClientOptions options = fake_aws_options(files.fake);
+    g_autoptr(AwsClient) client = client_of(files.fake, &options);
+    assert_key(files.fake, client, "ASIAWEB", "web identity");
+}
+
+// As in EKS Pod Identity: the token is a file, read anew each time.
+static void test_container_token_file(void) {
+    g_auto(Profiles) files = profiles_new("");
+    fake_aws_set(files.fake, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+    fake_aws_set(files.fake, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", files.token);
+    fake_aws_expect(files.fake, (FakeStep){.method = "GET",
+                                           .url = "http://169.254.170.23/v1/credentials",
+                                           .headers = {"Authorization: tok.e.n"},
+                                           .status = 200,
+                                           .answer = JSON_KEYS("ASIAPOD", "2026-01-01T06:00:00Z")});
+    AwsClientOptions options = fake_aws_options(files.fake);
+    g_autoptr(AwsClient) client = client_of(files.fake, &options);
+    assert_key(files.fake, client, "ASIAPOD", "container");
+    g_unlink(files.token);
+    g_autoptr(AwsClient) without = client_of(files.fake, &options);
+    assert_none(files.fake, without, "cannot read");
+}
+
 static void test_container(void) {
     g_autoptr(FakeAws) fake = fake_aws_new();
     fake_aws_set(fake, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
@@ -397,7 +511,11 @@ int main(int argc, char **argv) {
     g_test_add_func("/chain/environment", test_environment);
     g_test_add_func("/chain/web-identity", test_web_identity);
     g_test_add_func("/chain/profile", test_profile);
+    g_test_add_func("/chain/own-source", test_own_source);
+    g_test_add_func("/chain/credential-source", test_credential_source);
+    g_test_add_func("/chain/profile-token", test_profile_token);
     g_test_add_func("/chain/container", test_container);
+    g_test_add_func("/chain/container-token-file", test_container_token_file);
     g_test_add_func("/chain/instance", test_instance);
     g_test_add_func("/chain/refresh-fails", test_refresh_fails);
     g_test_add_func("/chain/others-go-on", test_others_go_on);

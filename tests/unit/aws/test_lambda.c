@@ -78,6 +78,8 @@ static void test_refused(void) {
     g_autofree char *broken =
         invoke(fake, "Event", 500, "{\"Message\":\"internal\",\"code\":\"ServiceException\"}", NULL);
     assert_text_has(broken, "ServiceException: internal (500)");
+    g_autofree char *down = invoke(fake, "Event", 503, "down", NULL);
+    assert_text_has(down, "down (503)");
     g_assert_cmpuint(fake->waits, ==, 0);
 }
 
@@ -89,6 +91,9 @@ static void test_throttled(void) {
     step.status = 429;
     step.answer = "{\"Reason\":\"ConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}";
     fake_aws_expect(fake, step);
+    step.status = 503;
+    step.answer = "{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
+    fake_aws_expect(fake, step);
     step.status = 0;
     step.failure = STOOP_ERROR_UNAVAILABLE;
     fake_aws_expect(fake, step); // refused: not sent
@@ -98,7 +103,7 @@ static void test_throttled(void) {
     g_autoptr(GError) error = NULL;
     g_assert_false(aws_lambda_invoke(client, &latest, "Event", "{}", 2, &call, &invocation, &error));
     g_assert_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE);
-    assert_text_has(error->message, "after 3 tries");
+    assert_text_has(error->message, "after 4 tries");
 }
 
 static void test_check(void) {

@@ -100,6 +100,30 @@ static void test_paths(void) {
         }
 }
 
+// As libcurl sends it: without the port that the scheme has anyway.
+static void test_host(void) {
+    static const struct {
+        const char *url, *host;
+    } cases[] = {
+        {"https://minio.test:443/b", "host:minio.test"},
+        {"http://minio.test:80", "host:minio.test"},
+        {"https://minio.test:80/", "host:minio.test:80"},
+        {"http://minio.test:443/", "host:minio.test:443"},
+        {"http://minio.test:9000/", "host:minio.test:9000"},
+        {"https://minio.test:4430/", "host:minio.test:4430"},
+        {"https://[fe80::443]/", "host:[fe80::443]"},
+        {"https://[::1]:443/", "host:[::1]"},
+        {"HTTPS://h:443/", "host:h"},
+        {"https://h:/", "host:h"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AwsSignInput input = {"GET", cases[i].url, NULL, "h", "r", "s", 0, true};
+        g_autofree char *text = aws_canonical_request(&input, "d", NULL, NULL, NULL);
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+        g_assert_cmpstr(lines[3], ==, cases[i].host);
+    }
+}
+
 static void test_query(void) {
     AwsSignInput input = {"GET", "https://h/?b=2&a&b=1&c=a+b%2f%zz=&&uploadId=x%3D", NULL, "h", "r", "s", 0, true};
     g_autofree char *text = aws_canonical_request(&input, "d", NULL, NULL, NULL);
@@ -132,6 +156,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/sigv4/s3/lifecycle", test_s3_lifecycle);
     g_test_add_func("/sigv4/s3/list", test_s3_list);
     g_test_add_func("/sigv4/paths", test_paths);
+    g_test_add_func("/sigv4/host", test_host);
     g_test_add_func("/sigv4/query", test_query);
     g_test_add_func("/sigv4/refused", test_refused);
     return g_test_run();

@@ -77,10 +77,11 @@ static bool perform(HttpTransport *transport, const HttpRequest *request, HttpRe
     if (exchange->body)
         check(fake->last_body, exchange->body);
     fake->next++;
-    response->sent = true;
+    response->sent = exchange->status != EXCHANGE_REFUSED;
     response->retry_after_us = -1;
-    if (exchange->status == 0) {
-        g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE, "the connection broke");
+    if (exchange->status <= 0) {
+        g_set_error(error, STOOP_ERROR, STOOP_ERROR_UNAVAILABLE, "the connection %s",
+                    response->sent ? "broke" : "was refused");
         return false;
     }
     response->status = exchange->status;

@@ -3,11 +3,13 @@
 
 #include "gcp/gcp_client.h"
 
+enum { EXCHANGE_REFUSED = -1 };
+
 typedef struct {
     const char *request; // "GET https://..."; ends with '*': what it begins with
     const char *header;  // one that must be there; NULL: any
     const char *body;    // exactly; NULL: any; ends with '*': what it begins with
-    int status;          // 0: the connection breaks after the request was sent
+    int status;          // 0: the connection breaks after the request was sent; EXCHANGE_REFUSED: there is none
     const char *answer;  // its body; a first line "Location: …" or "Range: …" is a header
 } Exchange;
 

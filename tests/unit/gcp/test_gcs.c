@@ -15,6 +15,8 @@
     { START, NULL, NULL, 200, "Location: " SESSION }
 #define PUT(range, status, answer)                                                                                     \
     { "PUT " SESSION, "Content-Range: bytes " range, NULL, status, answer }
+#define DELETED(status)                                                                                                \
+    { "DELETE " BASE "/storage/v1/b/bucket/o/a%2Fb%20c", NULL, "", status, "{\"error\":{\"message\":\"no\"}}" }
 #define TAKEN_BACK                                                                                                     \
     { "DELETE " SESSION, NULL, "", 499, "" }
 static const char *const emulator[] = {"STORAGE_EMULATOR_HOST=store.test", NULL};
@@ -71,6 +73,7 @@ static void test_small(void) {
         // Not what was sent.
         BEGUN,
         {"PUT " SESSION, "X-Goog-Hash: crc32c=qTxfkw==", "x", 200, "{\"size\":\"1\",\"crc32c\":\"AAAAAA==\"}"},
+        DELETED(204),
         END};
     FakeGoogle *fake = fake_google_new(exchanges, NULL, emulator);
     g_autoptr(GError) error = NULL;
@@ -137,6 +140,41 @@ static void test_lost_end(void) {
     fake_google_free(fake);
 }
 
+// The end was sent, and what became of it is not known.
+static void test_object_taken_back(void) {
+#define LAST(status) PUT("0-0/1", status, "")
+#define ASKED(status) PUT("*/1", status, "")
+#define CANCELLED(status)                                                                                              \
+    { "DELETE " SESSION, NULL, "", status, "" }
+    static const struct {
+        Exchange exchanges[8];
+        const char *text;
+    } cases[] = {
+        // The session is over without an object.
+        {{BEGUN, LAST(0), ASKED(403), CANCELLED(499), END}, "PUT"},
+        // It is over otherwise.
+        {{BEGUN, LAST(0), ASKED(410), CANCELLED(404), DELETED(204), END}, "PUT"},
+        {{BEGUN, LAST(503), ASKED(410), CANCELLED(410), DELETED(404), END}, "PUT"},
+        {{BEGUN, LAST(500), ASKED(410), CANCELLED(400), DELETED(403), END},
+         "the object may be there (DELETE " BASE "/storage/v1/b/bucket/o/a%2Fb%20c: HTTP 403: no): PUT"},
+        // Nothing has arrived, or was refused.
+        {{BEGUN, LAST(EXCHANGE_REFUSED), LAST(403), CANCELLED(404), END}, "PUT"},
+        // What is there is not what was sent.
+        {{BEGUN, LAST(200), DELETED(403), END}, "the object may be there ("},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        FakeGoogle *fake = fake_google_new(cases[i].exchanges, NULL, emulator);
+        GcsUpload *upload = begin(fake, &object);
+        g_assert_true(gcs_upload_write(upload, "x", 1, NULL));
+        g_autoptr(GError) error = NULL;
+        g_assert_false(gcs_upload_finish(upload, &error));
+        if (!g_str_has_prefix(error->message, cases[i].text))
+            g_error("'%s' does not begin with '%s'", error->message, cases[i].text);
+        g_assert_null(strstr(error->message, "secret"));
+        fake_google_free(fake);
+    }
+}
+
 static void test_nothing_is_left(void) {
     static const struct {
         Exchange put;
@@ -170,8 +208,8 @@ static void test_nothing_is_left(void) {
     FakeGoogle *fake = fake_google_new(lost, NULL, emulator);
     finish_badly(write_big(fake, 5, false), "which cannot be");
     fake_google_free(fake);
-    // Ended by the server: there is nothing to take back.
-    const Exchange ended[] = {BEGUN, PUT("0-8388607/*", 200, "{}"), END};
+    // Ended by the server: what is there is not what was sent.
+    const Exchange ended[] = {BEGUN, PUT("0-8388607/*", 200, "{}"), DELETED(404), END};
     fake = fake_google_new(ended, NULL, emulator);
     finish_badly(write_big(fake, 5, true), "had failed before");
     fake_google_free(fake);
@@ -232,6 +270,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/gcp/gcs/chunks", test_chunks);
     g_test_add_func("/gcp/gcs/lost-end", test_lost_end);
     g_test_add_func("/gcp/gcs/nothing-left", test_nothing_is_left);
+    g_test_add_func("/gcp/gcs/object-taken-back", test_object_taken_back);
     g_test_add_func("/gcp/gcs/stuck", test_stuck);
     g_test_add_func("/gcp/gcs/no-session", test_no_session);
     g_test_add_func("/gcp/gcs/names", test_names);
