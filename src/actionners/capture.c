@@ -8,6 +8,7 @@
 #include "kube/kube_command.h"
 #include "kube/kube_pod.h"
 
+#include <signal.h>
 #include <string.h>
 
 enum { BEGIN_S = 30, END_S = 10 };
@@ -20,7 +21,7 @@ void capture_end_clear(CaptureEnd *end) {
     end->begun = false;
     end->records = 0;
     end->exit_code = 0;
-    end->killed = end->early = end->late = false;
+    end->killed = end->struck = end->early = end->late = false;
 }
 
 ActionContext capture_until(const ActionContext *context, int64_t seconds) {
@@ -59,7 +60,7 @@ static char *script_of(const Capture *capture) {
                            "wait $k 2>/dev/null\n"
                            "case $s,$? in\n"
                            "137,9) s=%d ;;\n"
-                           "0,8 | 143,8) s=0 ;;\n"
+                           "0,[89] | 143,[89]) s=0 ;;\n"
                            "0,* | 143,*) s=%d ;;\n"
                            "esac\n"
                            "exit $s\n",
@@ -90,7 +91,8 @@ static bool take(const char *data, size_t len, void *user, GError **error) {
 static bool judge(const Capture *capture, const Stream *stream, ShellEnd *shell, CaptureEnd *end, GError **error) {
     end->killed = shell->exit_code == END_KILLED;
     end->early = shell->exit_code == END_EARLY;
-    end->exit_code = end->killed || end->early ? 0 : shell->exit_code;
+    end->struck = stream->begun && shell->exit_code == 128 + SIGKILL;
+    end->exit_code = end->killed || end->early || end->struck ? 0 : shell->exit_code;
     end->errors = g_steal_pointer(&shell->errors);
     if (!shell->ran)
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the image has no shell `sh`: %s", shell->why);

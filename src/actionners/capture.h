@@ -31,6 +31,7 @@ typedef struct {
     uint64_t records;
     int exit_code; // of the tool
     bool killed;   // at its end, as it did not end when asked to: what it had not written yet is missing
+    bool struck;   // by a SIGKILL that was not ours, or its shell was: somebody's, or the kernel's for want of memory
     bool early;    // it ended by itself or by somebody's SIGTERM, before `duration_s` was over
     bool late;     // begun, but not seen to end within `duration_s` and the times to begin and to end: an error
     char *errors;  // the end of its standard error

@@ -114,8 +114,9 @@ static bool capture_calls(const ActionContext *context, yyjson_val *pod, const C
     }
     bool of_node = strcmp(params->scope, "node") == 0;
     g_autofree char *target = of_node ? g_strdup_printf("the node '%s'", job->node) : target_name(context);
-    g_autofree char *span = end.late ? g_strdup("until the time limit, which cut the capture short")
-                                     : g_strdup_printf("for %" G_GINT64_FORMAT " s", params->duration);
+    g_autofree char *span = end.late     ? g_strdup("until the time limit, which cut the capture short")
+                            : end.struck ? g_strdup("until sysdig was killed by somebody, which cut the capture short")
+                                         : g_strdup_printf("for %" G_GINT64_FORMAT " s", params->duration);
     action_result_set(result, ACTION_SUCCESS, "the system calls of %s were captured %s%s", target, span,
                       end.killed ? "; sysdig did not end when told to, and was killed: the last calls may be missing"
                                  : "");

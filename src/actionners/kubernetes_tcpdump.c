@@ -99,7 +99,7 @@ static bool settle(const ActionContext *context, yyjson_val *pod, const CaptureE
                    ActionResult *result, GError **error) {
     const TcpdumpParams *params = context->params;
     g_autoptr(GError) kept = failure;
-    if (!kept && end->exit_code == 0 && !end->early) {
+    if (!kept && end->exit_code == 0 && !end->early && !end->struck) {
         g_autofree char *how = g_strdup_printf(" in %" G_GINT64_FORMAT " s", params->duration);
         tell(context, end, how, result);
         return true;
@@ -109,7 +109,10 @@ static bool settle(const ActionContext *context, yyjson_val *pod, const CaptureE
         return true;
     }
     if (!kept && end->exit_code == 0 && begun) {
-        tell(context, end, " until tcpdump was ended by somebody before its time, which cut the capture short", result);
+        tell(context, end,
+             end->struck ? " until tcpdump was killed by somebody, which cut the capture short"
+                         : " until tcpdump was ended by somebody before its time, which cut the capture short",
+             result);
         return true;
     }
     // At the action's own time limit the engine says so.

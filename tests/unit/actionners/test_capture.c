@@ -155,7 +155,7 @@ static void test_tcpdump_fails(void) {
     } cases[] = {
         {STOOP_ERROR_FAILED, NO_Z "echo 'tcpdump: any: You do not have permission' >&2; exit 1",
          "exit status 1: tcpdump: any: You do"},
-        {STOOP_ERROR_FAILED, NO_Z "kill -KILL $$", "exit status 137"},
+        {STOOP_ERROR_FAILED, NO_Z "kill -KILL $$", "exit status 137"}, // before anything was captured
         {STOOP_ERROR_INVALID, NO_Z "echo 'this is no capture'", "no pcap file"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -209,7 +209,7 @@ static void test_tcpdump_and_the_end_of_the_pod(void) {
 
 // Before its time, as the end of a pod ends it.
 static void test_tcpdump_ended_early(void) {
-    static const char *const ends[] = {"exit 0", "kill -TERM $$; sleep 1"};
+    static const char *const ends[] = {"exit 0", "kill -TERM $$; sleep 1", "kill -KILL $$", "kill -KILL $PPID"};
     for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
         g_auto(ExecWorld) world;
         exec_world_init(&world);
