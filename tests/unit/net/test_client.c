@@ -249,9 +249,12 @@ static void test_stale_connection(void) {
 
 static atomic_uint posts;
 
-// Answers a GET and keeps the connection, then takes a POST and closes without a word.
+// Answers a GET and keeps the connection until there is another, or takes a POST and closes without a word.
 static void play_and_break(Peer *peer, int fd, unsigned number) {
     for (;;) {
+        struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = peer->listen_fd, .events = POLLIN}};
+        if (poll(fds, 2, (int)(PATIENCE_US / 1000)) <= 0 || !fds[0].revents)
+            return;
         g_autofree char *request = peer_read_request(fd);
         if (!request)
             return;
