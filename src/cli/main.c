@@ -148,6 +148,7 @@ static int run_command(const Command *command, int words, int argc, char **argv)
 }
 
 int main(int argc, char **argv) {
+    g_set_prgname("stoop");
     setlocale(LC_CTYPE, "C.UTF-8"); // GLib converts file names and messages by it; nothing else depends on the locale
     if (argc < 2) {
         print_help(stderr);

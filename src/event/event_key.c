@@ -158,7 +158,9 @@ EventKey event_dedup_key(const Event *event, const char *const *volatile_fields,
     bool any = sum_fields(&total, &base, event->fields, volatile_fields);
     siphash_add(&base, "e", 1);
     add_text(&base, event->rule, strlen(event->rule));
-    add_text(&base, event->source, strlen(event->source));
+    // The two spellings are one source.
+    const char *source = strcmp(event->source, "syscalls") == 0 ? "syscall" : event->source;
+    add_text(&base, source, strlen(source));
     add_text(&base, event->hostname, strlen(event->hostname));
     if (!any)
         add_text(&base, event->output, strlen(event->output));

@@ -78,13 +78,14 @@ typedef struct {
     bool malformed;
 } Framing;
 
-// libmicrohttpd takes the blank of `Content-Length : 5` for a part of the name, another reader would not: RFC 9112
-// section 5.1 wants such a request refused.
-static bool same_name(Framing *framing, const char *name, const char *wanted) {
+// libmicrohttpd takes the blank of `Content-Length : 5` for a part of the name, and a value that stands on the next
+// line too, so that there is none left; another reader would not. RFC 9112 sections 5.1 and 5.2 want such a request
+// refused.
+static bool same_name(Framing *framing, const char *name, const char *value, const char *wanted) {
     size_t len = strlen(wanted);
     if (g_ascii_strncasecmp(name, wanted, len) != 0)
         return false;
-    if (g_ascii_isspace(name[len]))
+    if (g_ascii_isspace(name[len]) || !value || !*value)
         framing->malformed = true;
     return name[len] == '\0';
 }
@@ -94,21 +95,21 @@ static enum MHD_Result note_framing(void *user, enum MHD_ValueKind kind, const c
     switch (name[0]) {
     case 'C':
     case 'c':
-        if (same_name(framing, name, "Content-Length")) {
+        if (same_name(framing, name, value, "Content-Length")) {
             framing->content_length = value;
             framing->content_lengths++;
         }
         break;
     case 'T':
     case 't':
-        if (same_name(framing, name, "Transfer-Encoding")) {
+        if (same_name(framing, name, value, "Transfer-Encoding")) {
             framing->transfer_encoding = value;
             framing->transfer_encodings++;
         }
         break;
     case 'E':
     case 'e':
-        if (same_name(framing, name, "Expect"))
+        if (same_name(framing, name, value, "Expect"))
             framing->expects = true;
         break;
     default:

@@ -43,10 +43,12 @@ static void table_add(Blocks *blocks, BlockTable *table, const char *kind, unsig
     }
     if (block->file == file) {
         g_autofree char *quoted = diag_quote(name);
-        yaml_diag(diags, DIAG_ERROR, yaml_get(node, kind),
-                  "the %s %s stands twice in this file, first at line %u: give one another name, or make them one",
-                  kind, quoted, block->line);
-        return;
+        // Charts join files into one, so that this is what overriding looks like there.
+        yaml_diag(
+            diags, DIAG_WARNING, yaml_get(node, kind),
+            "the %s %s stands twice in this file, first at line %u: this one is merged over it, as one of a later "
+            "file is",
+            kind, quoted, block->line);
     }
     block->node = node_merge_block(blocks->pool, block->node, node);
     block->file = file;

@@ -101,11 +101,22 @@ static void close_anchor(Builder *b, const char *name, YamlNode *node, size_t ex
     g_hash_table_replace(b->anchors, (gpointer)name, anchor);
 }
 
+// A tag that is not YAML's own is a value whose quotes were forgotten: `!=Error`.
+static bool is_known_tag(Builder *b, const yaml_char_t *tag, const yaml_mark_t *mark) {
+    const char *text = (const char *)tag;
+    if (!text || strcmp(text, "!") == 0 || g_str_has_prefix(text, "tag:yaml.org,2002:"))
+        return true;
+    g_autofree char *quoted = diag_quote(text);
+    g_autofree char *message =
+        g_strdup_printf("%s is a tag of YAML here, and no value: put what starts with '!' in quotes", quoted);
+    return refuse(b, mark, message);
+}
+
 static bool on_scalar(Builder *b, const yaml_event_t *event) {
     const char *value = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
     const char *tag = (const char *)event->data.scalar.tag;
-    if (!count_nodes(b, 1, &event->start_mark))
+    if (!is_known_tag(b, event->data.scalar.tag, &event->start_mark) || !count_nodes(b, 1, &event->start_mark))
         return false;
     if (memchr(value, '\0', len))
         return refuse(b, &event->start_mark, "a text must not contain a NUL character");
@@ -293,9 +304,11 @@ static bool on_event(Builder *b, const yaml_event_t *event) {
     case YAML_SCALAR_EVENT:
         return on_scalar(b, event);
     case YAML_SEQUENCE_START_EVENT:
-        return on_start(b, event, YAML_LIST, event->data.sequence_start.anchor);
+        return is_known_tag(b, event->data.sequence_start.tag, &event->start_mark) &&
+               on_start(b, event, YAML_LIST, event->data.sequence_start.anchor);
     case YAML_MAPPING_START_EVENT:
-        return on_start(b, event, YAML_MAP, event->data.mapping_start.anchor);
+        return is_known_tag(b, event->data.mapping_start.tag, &event->start_mark) &&
+               on_start(b, event, YAML_MAP, event->data.mapping_start.anchor);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         return on_end(b, event);

@@ -53,11 +53,14 @@ static const struct {
                                   "keys. The actions of a rule stand in its 'actions' list\n"},
     {RULE CORDON "- rule:\n" CORDON, "rules.yaml:5:8: error: the rule has no name: write 'rule: NAME'\n"},
     {RULE CORDON "- rule: [R]\n", "rules.yaml:5:9: error: rule must be a text, found a list\n"},
-    {RULE CORDON RULE CORDON, "rules.yaml:5:9: error: the rule \"R\" stands twice in this file, first at line 1: give "
-                              "one another name, or make them one\n"},
+    {RULE CORDON RULE CORDON,
+     "rules.yaml:5:9: warning: the rule \"R\" stands twice in this file, first at line 1: this one is merged over it, "
+     "as one of a later file is\n"},
     {RULE "  actions: [{action: A}]\n- action: A\n  actionner: kubernetes:cordon\n- action: A\n",
-     "rules.yaml:6:11: error: the action \"A\" stands twice in this file, first at line 4: give one another name, or "
-     "make them one\n"},
+     "rules.yaml:6:11: warning: the action \"A\" stands twice in this file, first at line 4: this one is merged over "
+     "it, as one of a later file is\n"},
+    {"- rule: R\n  match:\n    priority: !=Error\n" CORDON,
+     "rules.yaml:3:15: error: \"!=Error\" is a tag of YAML here, and no value: put what starts with '!' in quotes\n"},
     // A rule and an action may share a name.
     {RULE "  actions: [{action: R}]\n- action: R\n  actionner: kubernetes:cordon\n", ""},
     // Keys.
