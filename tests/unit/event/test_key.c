@@ -71,6 +71,7 @@ static void test_same(void) {
     g_assert_true(
         same("{\"output\":\"17:12:01.152497084: Notice x\"}", "{\"output\":\"17:12:02.152497085: Notice x\"}"));
     g_assert_true(same("{\"output\":\"x\",\"output_fields\":{}}", "{\"output\":\"x\"}"));
+    g_assert_true(same("{\"rule\":\"r\"}", "{\"rule\":\"r\",\"source\":\"syscalls\"}"));
 }
 
 static void test_different(void) {
