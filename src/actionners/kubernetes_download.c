@@ -77,7 +77,7 @@ static const char *const ROOT_CAPABILITIES[] = {"SYS_PTRACE", "DAC_READ_SEARCH",
 typedef struct {
     ArtifactSink *sink;
     const char *file;
-    bool begun;
+    bool came, begun; // a byte of the file; the artifact
 } Download;
 
 // The artifact begins with the first byte, so that a refusal leaves nothing behind.
@@ -90,6 +90,7 @@ static bool begin(Download *download, GError **error) {
 
 static bool take(const char *data, size_t len, void *user, GError **error) {
     Download *download = user;
+    download->came = true;
     return begin(download, error) && download->sink->write(download->sink, data, len, error);
 }
 
@@ -162,8 +163,17 @@ static ReadResult read_inside(const ActionContext *context, const char *containe
     assign(script, "f", download->file);
     g_string_append(script, SCRIPT_READ);
     g_auto(ShellEnd) end = {0};
-    if (!run_script(context, container, download, script, &end, error))
+    g_autoptr(GError) failure = NULL;
+    bool ok = run_script(context, container, download, script, &end, &failure);
+    // Reading does no harm: a connection that breaks before anything came is made anew, once.
+    if (!ok && !download->came && stoop_error_is(failure, STOOP_ERROR_UNAVAILABLE)) {
+        g_clear_error(&failure);
+        ok = run_script(context, container, download, script, &end, &failure);
+    }
+    if (!ok) {
+        g_propagate_error(error, g_steal_pointer(&failure));
         return READ_FAILED;
+    }
     if (end.stopped) {
         g_set_error(error, STOOP_ERROR, STOOP_ERROR_FAILED, "the container '%s' does not run (%s)", container, end.why);
         return READ_FAILED;

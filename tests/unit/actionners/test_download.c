@@ -137,6 +137,33 @@ static void test_a_download_that_is_cut(void) {
     assert_failed(&broken, STOOP_ERROR_UNAVAILABLE, "connection");
 }
 
+// Broken before a byte came: once more.
+static void test_a_connection_that_breaks_at_once(void) {
+    for (int twice = 0; twice < 2; twice++) {
+        g_auto(ExecWorld) world;
+        exec_world_init(&world);
+        world.exec.modes[0] = EXEC_CUT;
+        world.exec.modes[1] = twice ? EXEC_CUT : EXEC_RUNS;
+        g_autofree char *file = path_in(&world, "file"), *line = exec_line("web", "sh");
+        g_assert_true(g_file_set_contents(file, "content", 7, NULL));
+        const Exchange exchanges[] = {
+            {GET_POD, NULL, 200, ONE, NULL}, {line, NULL, 101, "", NULL}, {line, NULL, 101, "", NULL}, END};
+        g_autofree char *event = event_with("fd.name", file);
+        g_auto(Artifact) artifact;
+        artifact_init(&artifact);
+        g_auto(Run) run = {0};
+        FakeApi *fake = fake_api_new(exchanges);
+        fake_exec_install(fake, &world.exec);
+        fake_api_run(fake, "kubernetes:download", event, "file: ${FD_NAME}", &artifact.sink, &run);
+        fake_api_free(fake);
+        if (twice)
+            assert_failed(&run, STOOP_ERROR_UNAVAILABLE, "connection");
+        else
+            assert_result(&run, ACTION_SUCCESS, "was read");
+        g_assert_cmpmem(artifact.bytes->str, artifact.bytes->len, "content", twice ? 0 : 7);
+    }
+}
+
 static void test_no_tools_and_no_image(void) {
     g_auto(ExecWorld) world;
     exec_world_init(&world);
@@ -155,6 +182,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/download/what-is-no-file", test_what_is_no_file);
     g_test_add_func("/download/bad-paths", test_bad_paths);
     g_test_add_func("/download/cut", test_a_download_that_is_cut);
+    g_test_add_func("/download/breaks-at-once", test_a_connection_that_breaks_at_once);
     g_test_add_func("/download/no-tools-and-no-image", test_no_tools_and_no_image);
     return g_test_run();
 }
