@@ -53,6 +53,7 @@ typedef struct {
     const Cancel *cancel;
     const Clock *clock;
     ArtifactSink *sink;       // NULL when the rule has no output
+    bool dry_run;             // nothing may change; only for those whose descriptor says `dry_runs`
     const char *const *facts; // context pairs: "node.role", "worker", …, NULL-terminated; may be NULL
 } ActionContext;
 

@@ -196,6 +196,7 @@ const Actionner actionner_calico_networkpolicy = {
                         "      - \"green-ns\"\n"
                         "      - \"blue-ns\"\n",
              .permissions = calico_networkpolicy_permissions,
+             .dry_runs = true,
              .default_continue = true,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = calico_networkpolicy_required,

@@ -138,6 +138,7 @@ const Actionner actionner_cilium_networkpolicy = {
                         "      - \"green-ns\"\n"
                         "      - \"blue-ns\"\n",
              .permissions = cilium_networkpolicy_permissions,
+             .dry_runs = true,
              .default_continue = true,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = cilium_networkpolicy_required,

@@ -54,6 +54,7 @@ const Actionner actionner_kubernetes_annotation = {
                     "    annotations:\n"
                     "      stoop.example.com/reason: a shell was spawned\n",
          .permissions = annotation_permissions,
+         .dry_runs = true,
          .default_continue = true,
          .output = NEEDS_NO_OUTPUT,
          .required_fields = annotation_required,

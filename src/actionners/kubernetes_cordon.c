@@ -49,6 +49,7 @@ const Actionner actionner_kubernetes_cordon = {
              .example = "- action: Cordon the node\n"
                         "  actionner: kubernetes:cordon\n",
              .permissions = cordon_permissions,
+             .dry_runs = true,
              .default_continue = true,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = cordon_required,

@@ -126,6 +126,7 @@ const Actionner actionner_kubernetes_delete = {
              .example = "- action: Delete the suspicious resource\n"
                         "  actionner: kubernetes:delete\n",
              .permissions = delete_permissions,
+             .dry_runs = true,
              .default_continue = false,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = delete_required,

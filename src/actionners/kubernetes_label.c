@@ -54,6 +54,7 @@ const Actionner actionner_kubernetes_label = {
                         "      suspicious: true\n"
                         "      owner: \"\"\n",
              .permissions = label_permissions,
+             .dry_runs = true,
              .default_continue = true,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = label_required,

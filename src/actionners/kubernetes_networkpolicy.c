@@ -227,6 +227,7 @@ const Actionner actionner_kubernetes_networkpolicy = {
                         "      - \"green-ns\"\n"
                         "      - \"blue-ns\"\n",
              .permissions = networkpolicy_permissions,
+             .dry_runs = true,
              .default_continue = true,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = networkpolicy_required,

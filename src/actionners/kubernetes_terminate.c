@@ -181,6 +181,7 @@ const Actionner actionner_kubernetes_terminate = {
                         "    ignore_statefulsets: true\n"
                         "    min_healthy_replicas: \"33%\"\n",
              .permissions = terminate_permissions,
+             .dry_runs = true,
              .default_continue = false,
              .output = NEEDS_NO_OUTPUT,
              .required_fields = terminate_required,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 KubeCall action_call(const ActionContext *context) {
-    return (KubeCall){.deadline_us = context->deadline_us, .cancel = context->cancel};
+    return (KubeCall){.deadline_us = context->deadline_us, .cancel = context->cancel, .dry_run = context->dry_run};
 }
 
 char *target_name(const ActionContext *context) {

@@ -205,6 +205,19 @@ static ResultStatus status_of(ActionStatus status) {
     return RESULT_FAILURE;
 }
 
+// What would have become of the action.
+static void tell_dry_run(Outcome *outcome) {
+    const char *would = outcome->status == RESULT_FAILURE   ? "this would fail"
+                        : outcome->status == RESULT_IGNORED ? "this would be ignored"
+                        : outcome->status == RESULT_STALE   ? "this would be stale"
+                                                            : "nothing was changed";
+    const char *text = outcome->error ? outcome->error : outcome->result.text;
+    g_autofree char *said = g_strdup(text ? text : "no more is known");
+    action_result_set(&outcome->result, ACTION_SUCCESS, "dry run, %s: %s", would, said);
+    g_clear_pointer(&outcome->error, g_free);
+    outcome->status = RESULT_DRY_RUN;
+}
+
 // Runs the actionner. False when it was cancelled because the engine stops: then there is no result.
 static bool act(Engine *engine, const Job *job, const Rule *rule, const RuleAction *action, int64_t deadline_us,
                 Outcome *outcome) {
@@ -232,6 +245,7 @@ static bool act(Engine *engine, const Job *job, const Rule *rule, const RuleActi
         .cancel = &engine->cancel,
         .clock = options->clock,
         .sink = action->output ? &artifact.sink : NULL,
+        .dry_run = rule->dry_run,
         .facts = facts ? (const char *const *)facts->pdata : NULL,
     };
 
@@ -255,6 +269,8 @@ static bool act(Engine *engine, const Job *job, const Rule *rule, const RuleActi
         outcome->status = RESULT_FAILURE;
         outcome->error = g_strdup(error ? error->message : "no reason given");
     }
+    if (rule->dry_run)
+        tell_dry_run(outcome);
     if (action->output)
         settle_artifact(&artifact, cut_by, outcome);
     return true;
@@ -288,7 +304,7 @@ static Step run_action(Engine *engine, Worker *worker, Job *job, const Rule *rul
     outcome.error = find_obstacle(job->event, action);
     if (outcome.error) {
         outcome.status = RESULT_FAILURE;
-    } else if (rule->dry_run) {
+    } else if (rule->dry_run && !action->actionner->dry_runs) {
         would_run(job, action, &outcome);
     } else {
         int64_t deadline_us = deadline_of(engine, action);

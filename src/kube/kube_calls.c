@@ -29,6 +29,8 @@ static bool exchange(KubeClient *client, const KubeRequest *request, KubeObject 
 
 static bool send(KubeClient *client, const char *method, GString *url, const char *content_type, const char *json,
                  KubeRepeat repeat, const KubeCall *call, KubeObject *object, GError **error) {
+    if (call && call->dry_run)
+        kube_url_query(url, "dryRun", "All");
     KubeRequest request = kube_request_init(client, method, url->str, call);
     request.content_type = content_type;
     request.body = json;
@@ -78,7 +80,7 @@ bool kube_patch(KubeClient *client, const KubePath *path, KubePatchType type, co
     return send(client, "PATCH", url, content_types[type], json, repeat, call, object, error);
 }
 
-static void append_delete_options(Buf *body, const KubeDeleteOptions *options) {
+static void append_delete_options(Buf *body, const KubeDeleteOptions *options, bool dry_run) {
     buf_append_text(body, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\"");
     if (options->grace_period_seconds >= 0)
         buf_printf(body, ",\"gracePeriodSeconds\":%" G_GINT64_FORMAT, options->grace_period_seconds);
@@ -86,6 +88,8 @@ static void append_delete_options(Buf *body, const KubeDeleteOptions *options) {
         buf_append_text(body, ",\"propagationPolicy\":");
         buf_append_json_string(body, options->propagation, strlen(options->propagation));
     }
+    if (dry_run)
+        buf_append_text(body, ",\"dryRun\":[\"All\"]");
     if (options->uid) {
         buf_append_text(body, ",\"preconditions\":{\"uid\":");
         buf_append_json_string(body, options->uid, strlen(options->uid));
@@ -108,7 +112,7 @@ bool kube_delete(KubeClient *client, const KubePath *path, const KubeDeleteOptio
                     options->uid ? "the UID" : "propagation");
         return false;
     }
-    append_delete_options(&body, options);
+    append_delete_options(&body, options, call && call->dry_run);
     KubeRequest request = kube_request_init(client, "DELETE", url->str, call);
     request.content_type = JSON_CONTENT;
     request.body = body.data;

@@ -31,6 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KubeClient, kube_client_free)
 typedef struct {
     int64_t deadline_us; // clock_monotonic_us; 0: 10 s from now
     const Cancel *cancel;
+    // The API server does all but keep what a POST, PATCH, PUT or DELETE changes: it checks, admits and answers.
+    // https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
+    bool dry_run;
     bool first_word; // a 500, 502 or 503 of a GET is the answer, and not tried again: the node's state now is asked for
 } KubeCall;
 

@@ -35,6 +35,7 @@ typedef struct {
     // Each entry must be in the event; "a|b" is satisfied by either. NULL-terminated; may be NULL.
     const char *const *required_fields;
     const char *source;  // "syscalls", "k8saudit", "any"
+    bool dry_runs;       // all that it changes goes through the API server, which can be asked what would come of it
     bool long_running;   // counts against the limit of long actions, so that kills never queue behind it
     int64_t deadline_ms; // how long one run may take by default
 } PluginInfo;

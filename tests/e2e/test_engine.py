@@ -21,9 +21,30 @@ class Engine(Case):
     def test_dry_run_says_and_does_nothing(self):
         pod = self.pod()
         server = self.stoop([rule("kubernetes:terminate", dry_run=True)])
-        self.assertResult(self.act(server, pod_event(self.ns, "web")), "dry_run")
+        self.assertResult(self.act(server, pod_event(self.ns, "web")), "dry_run", "nothing was changed")
         self.assertThere("web", pod["metadata"]["uid"])
         self.assertEqual(server.log(message="action", status="success"), [])
+
+    def test_dry_run_tells_what_would_be(self):
+        pod = self.pod()
+        uid, node = pod["metadata"]["uid"], self.cluster.get("pods", self.ns, "web")["spec"]["nodeName"]
+        for actionner, parameters, more, words in (
+                ("kubernetes:terminate", {"ignore_standalone_pods": True}, {}, "dry run, this would be ignored: "),
+                ("kubernetes:terminate", {}, {"k8s.pod.uid": "another"}, "dry run, this would be stale: "),
+                ("kubernetes:terminate", {}, {"k8s.pod.name": "none"}, "dry run, this would fail: "),
+                ("kubernetes:label", {"labels": {"a": "b"}}, {}, "dry run, nothing was changed: "),
+                ("kubernetes:annotation", {"annotations": {"a": "b"}}, {}, "dry run, nothing was changed: "),
+                ("kubernetes:networkpolicy", {}, {}, "dry run, "),
+                ("kubernetes:cordon", {}, {}, "dry run, nothing was changed: "),
+                ("kubernetes:exec", {"command": "touch /tmp/ran"}, {}, "dry run: would run kubernetes:exec")):
+            with self.subTest(f"{actionner} {words}"):
+                server = self.stoop([rule(actionner, parameters, dry_run=True)])
+                self.assertResult(self.act(server, pod_event(self.ns, "web", **more)), "dry_run", words)
+        now = self.assertThere("web", uid) or self.cluster.get("pods", self.ns, "web")
+        self.assertNotIn("a", now["metadata"].get("labels", {}))
+        self.assertNotIn("a", now["metadata"].get("annotations", {}))
+        self.assertEqual(self.cluster.list("networking.k8s.io/v1/networkpolicies", self.ns), [])
+        self.assertFalse(self.cluster.get("nodes", None, node)["spec"].get("unschedulable"))
 
     def test_an_event_that_matches_nothing_starts_nothing(self):
         self.pod(wait_running=False)

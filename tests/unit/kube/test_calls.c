@@ -117,6 +117,24 @@ static void test_delete_bodies(void) {
     g_assert_true(kube_delete(api->client, &path, NULL, NULL, NULL));
 }
 
+static void test_dry_run(void) {
+    g_autoptr(FakeApi) api = fake_api_new();
+    KubePath path = KUBE_POD("shop", "web");
+    KubeCall call = fake_api_call(api, 10);
+    call.dry_run = true;
+    // The server reads the options of a DELETE from the body, where there is one.
+    fake_api_expect(api, (FakeStep){.method = "DELETE",
+                                    .path = WEB,
+                                    .body = "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"dryRun\":[\"All\"]}",
+                                    .status = 200});
+    g_assert_true(kube_delete(api->client, &path, NULL, &call, NULL));
+    fake_api_expect(api, (FakeStep){.method = "PATCH", .path = WEB "?dryRun=All", .body = "{}", .status = 200});
+    g_assert_true(kube_patch(api->client, &path, KUBE_MERGE_PATCH, "{}", &call, NULL, NULL));
+    fake_api_expect(api, (FakeStep){.method = "GET", .path = WEB, .status = 200, .answer = "{}"});
+    g_auto(KubeObject) object = {0};
+    g_assert_true(kube_get(api->client, &path, &call, &object, NULL));
+}
+
 static void test_writes(void) {
     g_autoptr(FakeApi) api = fake_api_new();
     KubePath pods = {"", "v1", "pods", "shop", NULL, NULL}, web = KUBE_POD("shop", "web");
@@ -483,6 +501,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/kube/calls/paths", test_paths);
     g_test_add_func("/kube/calls/delete-needs-name", test_delete_needs_name);
     g_test_add_func("/kube/calls/delete-bodies", test_delete_bodies);
+    g_test_add_func("/kube/calls/dry-run", test_dry_run);
     g_test_add_func("/kube/calls/writes", test_writes);
     g_test_add_func("/kube/calls/statuses", test_statuses);
     g_test_add_func("/kube/calls/repeats", test_repeats);
