@@ -19,7 +19,7 @@ static const ParamRow config_rows[] = {
         .summary = "The port that events are received on; 0 takes any free one."),
     LIST(rules_files, "rules_files", .default_value = "/etc/falco-talon/rules.yaml", .check = not_empty,
          .summary = "The rules files; later ones override earlier ones."),
-    TEXT(kubeconfig, "kubeconfig",
+    TEXT(kubeconfig, "kubeconfig", .old_names = (const char *const[]){"kubeConfig", NULL}, // as Talon's example has it
          .summary = "The kubeconfig file; empty: the service account of the pod that Stoop runs in."),
     TEXT(log_format, "log_format", .default_value = "color", .choices = log_formats,
          .summary = "How log lines are written."),

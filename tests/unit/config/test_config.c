@@ -216,6 +216,8 @@ static void test_bad_environment(void) {
         "", ENVIRONMENT("OTEL_COLLECTOR_PORT=tcp://10.96.0.7:4317"), true,
         "environment variable OTEL_COLLECTOR_PORT: warning: left out: it is the address of a Kubernetes Service, "
         "not the setting otel.collector_port\n");
+    // As Talon's own example spells it.
+    check_said("kubeConfig: /x\n", NULL, true, "c:1:1: warning: kubeConfig is an old name: write kubeconfig\n");
     check_said("", ENVIRONMENT("AWS_SECRET_KEY=s", "AWS_SECRET_KEY_FILE=/x"), false,
                "environment variable AWS_SECRET_KEY_FILE: error: aws.secret_key: is given twice: as aws.secret_key in "
                "environment variable AWS_SECRET_KEY and as aws.secret_key_file in environment variable "
